@@ -1,0 +1,234 @@
+/*
+ * From CGI variables to a request. Everything a client sends is bounded or checked here:
+ * an id that is not plain is replaced, a path is only ever compared, and settings change by
+ * TEXTMILL_* params of the web server alone, never by headers (those arrive as HTTP_*).
+ */
+#include "api/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/log.h"
+
+static bool plain_id(const char *text)
+{
+	size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return len >= 1 && len <= TM_REQUEST_ID_MAX && text[len] == '\0';
+}
+
+static void random_hex(char out[TM_TRACE_ID_BYTES])
+{
+	uint64_t words[2] = {tm_random_u64(), tm_random_u64()};
+
+	tm_digest_hex((const uint8_t *)words, sizeof(words), out);
+}
+
+/* W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>; an all-zero trace id is invalid. */
+static bool trace_of(const char *parent, char out[TM_TRACE_ID_BYTES])
+{
+	static const char hex[] = "0123456789abcdef";
+	const char *id = parent + 3;
+
+	if (strlen(parent) < 55 || strncmp(parent, "00-", 3) != 0 || strspn(id, hex) != 32 ||
+	    id[32] != '-' || strspn(id, "0") == 32)
+		return false;
+	memcpy(out, id, 32);
+	out[32] = '\0';
+	return true;
+}
+
+static void read_ids(struct tm_request *request)
+{
+	const char *id = tm_request_header(request, "HTTP_X_REQUEST_ID");
+
+	if (plain_id(id))
+		memcpy(request->id, id, strlen(id) + 1);
+	else
+		random_hex(request->id);
+	if (!trace_of(tm_request_header(request, "HTTP_TRACEPARENT"), request->trace_id))
+		random_hex(request->trace_id);
+}
+
+static enum tm_err read_overrides(struct tm_request *request, const struct tm_settings *settings)
+{
+	const char *const *params = tm_exchange_params(request->exchange);
+	enum tm_err err = TM_OK;
+
+	request->settings = settings;
+	for (; *params && err == TM_OK; params++) {
+		const char *equals;
+		char *name;
+
+		if (strncmp(*params, "TEXTMILL_", 9) != 0)
+			continue;
+		equals = strchr(*params, '=');
+		if (!equals)
+			continue;
+		name = tm_arena_dup(request->arena, *params, (size_t)(equals - *params));
+		if (!name)
+			return TM_ENOMEM;
+		if (!tm_settings_overridable(name))
+			continue;
+		if (request->settings == settings) {
+			request->local = *settings;
+			request->settings = &request->local;
+		}
+		err = tm_settings_override(&request->local, request->arena, name, equals + 1);
+		if (err == TM_EINVAL)
+			tm_log(TM_LOG_ERROR, "web server configuration: param %s has a bad value",
+			       name);
+	}
+	return err;
+}
+
+static const char *whole_path(const struct tm_request *request)
+{
+	const char *script = tm_request_header(request, "SCRIPT_NAME");
+	const char *info = tm_request_header(request, "PATH_INFO");
+
+	return tm_arena_printf(request->arena, "%s%s", script, info);
+}
+
+enum tm_err tm_request_open(struct tm_request *request, struct tm_exchange *exchange,
+			    const struct tm_settings *settings, struct tm_arena *arena)
+{
+	request->exchange = exchange;
+	request->path = "";
+	request->id[0] = request->trace_id[0] = '\0';
+	request->arena = arena;
+	request->start_us = tm_clock_mono_us();
+	request->auth_us = request->redis_us = request->llm_us = 0;
+	request->authenticated = false;
+	request->settings = settings;
+	request->method = tm_arena_strdup(arena, tm_request_header(request, "REQUEST_METHOD"));
+	if (!request->method) {
+		request->method = "";
+		return TM_ENOMEM;
+	}
+	request->head = strcmp(request->method, "HEAD") == 0;
+	read_ids(request);
+	tm_log_set_request(request->id);
+	request->path = whole_path(request);
+	if (!request->path) {
+		request->path = "";
+		return TM_ENOMEM;
+	}
+	return read_overrides(request, settings);
+}
+
+const char *tm_request_header(const struct tm_request *request, const char *name)
+{
+	const char *value = tm_exchange_param(request->exchange, name);
+
+	return value ? value : "";
+}
+
+/* Narrows [*at, *end) to the next comma-separated element; false at the end. */
+static bool next_element(const char **at, const char **end)
+{
+	const char *from = *at + strspn(*at, ", \t");
+	size_t len = strcspn(from, ",");
+
+	if (len == 0)
+		return false;
+	*at = from;
+	*end = from + len;
+	return true;
+}
+
+static size_t range_length(const char *from, const char *end)
+{
+	size_t len = 0;
+
+	while (from + len < end && !strchr("; \t", from[len]))
+		len++;
+	return len;
+}
+
+/* q=0 means "not this one" (RFC 9110 12.4.2). */
+static bool refused(const char *from, const char *end)
+{
+	for (const char *at = from; at + 3 < end; at++)
+		if (*at == ';') {
+			const char *name = at + 1 + strspn(at + 1, " \t");
+
+			if (name + 2 < end && strncasecmp(name, "q=", 2) == 0)
+				return strtod(name + 2, NULL) <= 0.0;
+		}
+	return false;
+}
+
+bool tm_request_accepts(const struct tm_request *request, const char *type, const char *subtype)
+{
+	const char *at = tm_request_header(request, "HTTP_ACCEPT"), *end;
+	size_t type_len = strlen(type), sub_len = strlen(subtype);
+	int best = 0;	/* the most specific range decides (RFC 9110 12.5.1) */
+	bool accepted = false;
+
+	if (*at == '\0')
+		return true;
+	for (; next_element(&at, &end); at = end) {
+		size_t len = range_length(at, end);
+		int rank = 0;
+
+		if (len == 3 && memcmp(at, "*/*", 3) == 0)
+			rank = 1;
+		else if (len > type_len && strncasecmp(at, type, type_len) == 0 && at[type_len] == '/') {
+			const char *sub = at + type_len + 1;
+			size_t rest = len - type_len - 1;
+
+			if (rest == 1 && *sub == '*')
+				rank = 2;
+			else if (rest == sub_len && strncasecmp(sub, subtype, sub_len) == 0)
+				rank = 3;
+		}
+		if (rank > best) {
+			best = rank;
+			accepted = !refused(at + len, end);
+		}
+	}
+	return accepted;
+}
+
+bool tm_request_is_json(const struct tm_request *request)
+{
+	static const char json[] = "application/json";
+	const char *type = tm_request_header(request, "CONTENT_TYPE");
+	const char *rest;
+
+	if (strlen(type) < sizeof(json) - 1 || strncasecmp(type, json, sizeof(json) - 1) != 0)
+		return false;
+	rest = type + sizeof(json) - 1;
+	rest += strspn(rest, " \t");
+	if (*rest == '\0')
+		return true;
+	if (*rest != ';')
+		return false;
+	rest += 1 + strspn(rest + 1, " \t");
+	if (strncasecmp(rest, "charset=", 8) != 0)
+		return true;
+	rest += 8;
+	if (*rest == '"')
+		rest++;
+	return strncasecmp(rest, "utf-8", 5) == 0 && strspn(rest + 5, "\" \t") == strlen(rest + 5);
+}
+
+bool tm_request_cache_control(const struct tm_request *request, const char *directive)
+{
+	const char *at = tm_request_header(request, "HTTP_CACHE_CONTROL"), *end;
+	size_t len = strlen(directive);
+
+	for (; next_element(&at, &end); at = end) {
+		size_t have = (size_t)(end - at);
+
+		while (have > 0 && strchr(" \t", at[have - 1]))
+			have--;
+		if (have == len && strncasecmp(at, directive, len) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,53 @@
+/* One request as the routes see it: who, what, under which settings, and how long it took. */
+#ifndef TM_API_REQUEST_H
+#define TM_API_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/settings.h"
+#include "gate/keys.h"
+#include "io/exchange.h"
+
+enum { TM_REQUEST_ID_MAX = 128, TM_TRACE_ID_BYTES = 33 };
+
+struct tm_request {
+	struct tm_exchange *exchange;
+	struct tm_arena *arena;			/* lives as long as the request */
+	const struct tm_settings *settings;	/* the process', or local */
+	struct tm_settings local;		/* a copy with the location's overrides */
+
+	const char *method;
+	const char *path;			/* SCRIPT_NAME + PATH_INFO, in the arena */
+	char id[TM_REQUEST_ID_MAX + 1];		/* X-Request-ID */
+	char trace_id[TM_TRACE_ID_BYTES];	/* 32 hex digits */
+	bool head;				/* answer without a body */
+
+	struct tm_principal principal;		/* valid once authenticated */
+	bool authenticated;
+
+	int64_t start_us;			/* steady clock */
+	int64_t auth_us, redis_us, llm_us;	/* Server-Timing */
+};
+
+/*
+ * Fills request from the exchange: ids, path, the location's settings.
+ * TM_OK; TM_EINVAL a param of the web server's configuration is wrong (logged); TM_ENOMEM.
+ */
+TM_CHECK enum tm_err tm_request_open(struct tm_request *request, struct tm_exchange *exchange,
+				     const struct tm_settings *settings, struct tm_arena *arena);
+
+/* A request header by its CGI name, e.g. "HTTP_ACCEPT"; "" when absent. */
+const char *tm_request_header(const struct tm_request *request, const char *name);
+
+/* True when the Accept header admits type/subtype, e.g. "application", "json". */
+bool tm_request_accepts(const struct tm_request *request, const char *type, const char *subtype);
+
+/* True when the body is declared as application/json in UTF-8. */
+bool tm_request_is_json(const struct tm_request *request);
+
+/* True when the comma-separated Cache-Control header holds this directive. */
+bool tm_request_cache_control(const struct tm_request *request, const char *directive);
+
+#endif

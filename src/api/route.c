@@ -1,0 +1,80 @@
+/*
+ * Routing compares whole path segments from the end of the path: a sysadmin may mount textmill
+ * anywhere, and web servers split SCRIPT_NAME and PATH_INFO in different places.
+ */
+#include "api/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct tm_route routes[] = {
+	{"GET", "/health", 0, TM_ROUTE_TEXT | TM_ROUTE_PUBLIC, tm_route_health},
+	{"GET", "/ready", 0, TM_ROUTE_PUBLIC, tm_route_ready},
+	{"GET", "/operations", TM_PERM_READ, TM_ROUTE_TEXT | TM_ROUTE_MAYBE_PUBLIC,
+	 tm_route_operations},
+	{"POST", "/process", TM_PERM_WRITE, TM_ROUTE_TEXT | TM_ROUTE_JSON, tm_route_process},
+	{"GET", "/auth/status", 0, 0, tm_route_auth_status},
+	{"GET", "/openapi.json", 0, TM_ROUTE_ROOT | TM_ROUTE_PUBLIC, tm_route_openapi},
+};
+
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
+
+const struct tm_route *tm_route_all(size_t *count)
+{
+	*count = ROUTES;
+	return routes;
+}
+
+/* Cuts a leading path segment, "/v1", off *path. */
+static bool cut(const char **path, const char *segment)
+{
+	size_t len = strlen(segment);
+
+	if (strncmp(*path, segment, len) != 0 || (*path)[len] != '/')
+		return false;
+	*path += len;
+	return true;
+}
+
+static bool leads_to(const struct tm_route *route, const char *path)
+{
+	if (strcmp(path, route->path) == 0)
+		return true;
+	if (route->flags & TM_ROUTE_ROOT)
+		return false;
+	(void)cut(&path, "/v1");
+	if (route->flags & TM_ROUTE_TEXT)
+		(void)cut(&path, "/text_processing");
+	return strcmp(path, route->path) == 0;
+}
+
+static void add_method(char *allow, size_t size, const char *method)
+{
+	size_t len = strlen(allow);
+	const char *more = strcmp(method, "GET") == 0 ? "GET, HEAD" : method;
+
+	(void)snprintf(allow + len, size - len, "%s%s", len ? ", " : "", more);
+}
+
+static bool method_fits(const struct tm_route *route, const char *method)
+{
+	return strcmp(method, route->method) == 0 ||
+	       (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+void tm_route_find(const char *method, const char *path, struct tm_route_match *out)
+{
+	out->route = NULL;
+	out->allow[0] = '\0';
+	for (; path && *path; path = strchr(path + 1, '/')) {
+		for (size_t i = 0; i < ROUTES; i++) {
+			if (!leads_to(&routes[i], path))
+				continue;
+			add_method(out->allow, sizeof(out->allow), routes[i].method);
+			if (method_fits(&routes[i], method))
+				out->route = &routes[i];
+		}
+		if (out->allow[0])
+			return;
+	}
+}

@@ -1,0 +1,60 @@
+/* The table of routes: which path and method is whose, and what it takes to call it. */
+#ifndef TM_API_ROUTE_H
+#define TM_API_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "api/request.h"
+#include "api/response.h"
+#include "base/buf.h"
+#include "flow/process.h"
+#include "record/usage.h"
+
+/* What a route works with. Borrowed from the application. */
+struct tm_context {
+	struct tm_services services;
+	struct tm_keys *keys;
+	struct tm_request *request;
+	struct tm_response *response;
+	struct tm_buf *body;			/* read for routes that take one */
+	struct tm_usage_event *usage;		/* what record will write */
+};
+
+enum tm_route_flags {
+	TM_ROUTE_TEXT = 1,	/* also below /v1/text_processing/ */
+	TM_ROUTE_JSON = 2,	/* takes an application/json body */
+	TM_ROUTE_ROOT = 4,	/* stands at the mount point itself, never below /v1 */
+	TM_ROUTE_PUBLIC = 8,	/* anyone may call */
+	TM_ROUTE_MAYBE_PUBLIC = 16	/* anyone, where auth.public_operations is on */
+};
+
+struct tm_route {
+	const char *method;	/* "GET" stands for HEAD too */
+	const char *path;	/* without mount point and /v1 */
+	unsigned permission;	/* TM_PERM_* that the caller needs; 0: any valid key */
+	unsigned flags;
+	void (*run)(struct tm_context *context);
+};
+
+/* All routes. */
+const struct tm_route *tm_route_all(size_t *count);
+
+/* What a path leads to, whatever the mount point in front of it. */
+struct tm_route_match {
+	const struct tm_route *route;	/* NULL: no such path, or not with this method */
+	char allow[64];			/* methods of the path, "GET, HEAD"; "" for no such path */
+};
+
+/* The longest tail of path that is a route decides: /ai/v1/process is process at /ai. */
+void tm_route_find(const char *method, const char *path, struct tm_route_match *out);
+
+/* The routes' functions, one file per family. */
+void tm_route_health(struct tm_context *context);
+void tm_route_ready(struct tm_context *context);
+void tm_route_operations(struct tm_context *context);
+void tm_route_process(struct tm_context *context);
+void tm_route_auth_status(struct tm_context *context);
+void tm_route_openapi(struct tm_context *context);
+
+#endif

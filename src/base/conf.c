@@ -1,0 +1,537 @@
+/*
+ * libconfuse at work on the text of one file. Every known setting is declared as a string with a
+ * callback that notes value and line; the meaning of values is the caller's.
+ *
+ * libconfuse's CFGF_KEYSTRVAL lets an unknown name = value pass (its error callback still hears
+ * of it), but at an unknown section it stops. Such a name is then declared as a section to be
+ * ignored, untitled first and titled next, and the text is read again: rounds are bounded, and
+ * what a round noted counts only when it is the last.
+ *
+ * libconfuse's lexer is global and its callbacks carry no argument: hence the static pointer.
+ */
+#include "base/conf.h"
+
+#include <confuse.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/conf_file.h"
+
+enum { IGNORED_MAX = 32, ROUNDS_MAX = 2 * IGNORED_MAX + 1, SECTIONS_MAX = 64, TEXT_MAX = 256,
+       ECHO_MAX = 40 };
+
+/* A section nobody knows. */
+struct ignored {
+	char name[ECHO_MAX + 1];
+	const char *section;	/* where it stands: a known one, or "" */
+	const struct tm_conf_name *behind;	/* the secret on whose line it stands; or NULL */
+	int line;
+	bool titled, told;
+};
+
+struct round {
+	struct tm_conf_file *file;
+	struct ignored ignored[IGNORED_MAX];
+	size_t ignored_count;
+	/* Of the round under way: */
+	struct tm_conf_mistake *mistakes;
+	struct tm_conf_event **end;
+	const struct tm_conf_name *last;	/* whose value was read last */
+	int last_line;
+	int unknown_line;	/* where an unknown name was met last */
+	unsigned instance;
+	size_t values;		/* in this section's braces so far */
+	bool again, ended, no_memory;
+};
+
+static struct round *at_work;
+
+static void tell(int line, const char *fmt, ...) TM_PRINTF(2, 3);
+
+static void tell(int line, const char *fmt, ...)
+{
+	char text[TEXT_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (!tm_conf_mistake_add(&at_work->mistakes, at_work->file->arena, line, text))
+		at_work->no_memory = true;
+}
+
+/* A name as it may appear in a report: short, printable. */
+static const char *echo(const char *name, char out[ECHO_MAX + 1])
+{
+	size_t i;
+
+	for (i = 0; name[i] && i < ECHO_MAX; i++)
+		out[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
+	out[i] = '\0';
+	return out;
+}
+
+static const char *section_of(cfg_t *cfg)
+{
+	const char *name = cfg_name(cfg);
+
+	return strcmp(name, "root") == 0 ? "" : name;
+}
+
+static bool known_section(const char *section)
+{
+	for (size_t i = 0; i < at_work->file->count; i++)
+		if (strcmp(at_work->file->names[i].section, section) == 0)
+			return true;
+	return false;
+}
+
+static const struct tm_conf_name *known_name(const char *section, const char *name)
+{
+	for (size_t i = 0; i < at_work->file->count; i++) {
+		const struct tm_conf_name *known = &at_work->file->names[i];
+
+		if (strcmp(known->section, section) == 0 && strcmp(known->name, name) == 0)
+			return known;
+	}
+	return NULL;
+}
+
+static struct ignored *ignored_section(const char *name)
+{
+	char printed[ECHO_MAX + 1];
+
+	echo(name, printed);
+	for (size_t i = 0; i < at_work->ignored_count; i++)
+		if (strcmp(at_work->ignored[i].name, printed) == 0)
+			return &at_work->ignored[i];
+	return NULL;
+}
+
+/* The nearest name that may stand in the section; "" when none is near. */
+static const char *nearest_in(const char *section, const char *wrong)
+{
+	const char *known[256];
+	const char *near;
+	size_t count = 0;
+
+	for (size_t i = 0; i < at_work->file->count && count + 2 < 256; i++) {
+		const struct tm_conf_name *name = &at_work->file->names[i];
+
+		if (strcmp(name->section, section) == 0)
+			known[count++] = name->name;
+		else if (section[0] == '\0')
+			known[count++] = name->section;
+	}
+	if (section[0] == '\0')
+		known[count++] = "include";
+	near = tm_conf_nearest(wrong, known, count);
+	return near ? near : "";
+}
+
+/* The section in which a name is known, when just one has it; NULL otherwise. */
+static const char *home_of(const char *name)
+{
+	const char *home = NULL;
+
+	for (size_t i = 0; i < at_work->file->count; i++) {
+		const struct tm_conf_name *known = &at_work->file->names[i];
+
+		if (strcmp(known->name, name) != 0)
+			continue;
+		if (home)
+			return NULL;
+		home = known->section;
+	}
+	return home;
+}
+
+static void tell_unknown(const char *section, const char *name, int line)
+{
+	char printed[ECHO_MAX + 1];
+	const char *near = nearest_in(section, name), *home = home_of(name);
+	const char *in = section[0] ? " in " : "";
+
+	echo(name, printed);
+	if (strcmp(name, "include") == 0)
+		tell(line, "include stands outside of sections only");
+	else if (home && home[0])
+		tell(line, "\"%s\" is unknown%s%s: it belongs into %s { }", printed, in, section, home);
+	else if (home)
+		tell(line, "\"%s\" is unknown%s%s: it stands outside of sections", printed, in, section);
+	else if (near[0])
+		tell(line, "\"%s\" is unknown%s%s; did you mean \"%s\"?", printed, in, section, near);
+	else
+		tell(line, "\"%s\" is unknown%s%s", printed, in, section);
+}
+
+/* Text behind a value on its line. Not repeated: it may be the rest of an unquoted secret. */
+static void tell_behind(const struct tm_conf_name *setting, int line)
+{
+	tell(line, "there is more text behind the value of \"%s\": put a value with spaces in quotes",
+	     setting->name);
+}
+
+/* Text that is neither a setting nor a section. */
+static void tell_stray(const char *name, int line)
+{
+	char printed[ECHO_MAX + 1];
+	const struct tm_conf_name *last = at_work->last;
+
+	if (last && (last->secret || at_work->last_line == line))
+		tell_behind(last, line);
+	else
+		tell(line, "\"%s\" is neither a setting (name = value) nor a section (name { })",
+		     echo(name, printed));
+}
+
+/* The secret that was set on this line just before; NULL when there is none. */
+static const struct tm_conf_name *secret_before(int line)
+{
+	const struct tm_conf_name *last = at_work->last;
+
+	return last && last->secret && at_work->last_line == line ? last : NULL;
+}
+
+static void note_unknown(cfg_t *cfg, const char *name)
+{
+	const char *section = section_of(cfg);
+	const struct tm_conf_name *secret = secret_before(cfg->line);
+
+	at_work->unknown_line = cfg->line;
+	if (!known_section(section) && section[0])
+		return;		/* the whole section is unknown, and said to be */
+	if (secret)
+		tell_behind(secret, cfg->line);
+	else
+		tell_unknown(section, name, cfg->line);
+}
+
+/* A name without "=": a section nobody knows, unless it is a setting. */
+static void note_no_equal_sign(cfg_t *cfg, const char *name)
+{
+	const char *section = section_of(cfg);
+	struct ignored *entry;
+
+	if (known_name(section, name)) {
+		tell(cfg->line, "\"%s\" is not followed by = and a value", name);
+		return;
+	}
+	if (at_work->ignored_count == IGNORED_MAX || (!known_section(section) && section[0])) {
+		tell_stray(name, at_work->unknown_line);
+		return;
+	}
+	entry = &at_work->ignored[at_work->ignored_count++];
+	*entry = (struct ignored){.line = at_work->unknown_line,
+				  .behind = secret_before(at_work->unknown_line),
+				  .section = tm_arena_strdup(at_work->file->arena, section)};
+	echo(name, entry->name);
+	at_work->again = true;
+	if (!entry->section)
+		at_work->no_memory = true;
+}
+
+static void note_no_brace(cfg_t *cfg, const char *name)
+{
+	struct ignored *entry = ignored_section(name);
+
+	if (entry && !entry->titled) {
+		entry->titled = true;
+		at_work->again = true;
+	} else if (entry) {
+		tell_stray(name, entry->line);
+	} else {
+		tell(cfg->line, "section \"%s\" is not followed by {", name);
+	}
+}
+
+static void note_no_title(cfg_t *cfg, const char *name)
+{
+	struct ignored *entry = ignored_section(name);
+
+	if (entry)
+		tell_stray(name, entry->line);
+	else
+		tell(cfg->line, "section \"%s\" needs a name: %s \"name\" { }", name, name);
+}
+
+static void note_token(cfg_t *cfg, const char *token)
+{
+	const char *last = at_work->last && at_work->last_line == cfg->line ?
+		at_work->last->name : NULL;
+
+	if (!token || !token[0] || !strchr("{}()=,+", token[0]))
+		tell(cfg->line, "text is out of place here");
+	else if (last)
+		tell(cfg->line, "\"%c\" is out of place behind the value of \"%s\": a value that holds "
+		     "it stands in quotes", token[0], last);
+	else
+		tell(cfg->line, "\"%c\" is out of place here: a setting is name = value, a section is "
+		     "name { }", token[0]);
+}
+
+static void note_end(cfg_t *cfg, const char *name)
+{
+	(void)name;
+	if (at_work->file->whole)
+		tell(cfg->line, "the file ends where a value should stand");
+}
+
+static void note_closing(cfg_t *cfg, const char *name)
+{
+	(void)name;
+	tell(cfg->line, "} closes nothing");
+}
+
+static void note_function(cfg_t *cfg, const char *name)
+{
+	(void)name;
+	tell(cfg->line, "an include is written include(\"file\")");
+}
+
+static void note_append(cfg_t *cfg, const char *name)
+{
+	tell(cfg->line, "\"%s\" takes one value: write = instead of +=", name);
+}
+
+static void note_escape(cfg_t *cfg, const char *name)
+{
+	(void)name;
+	tell(cfg->line, "a \\ in quotes is followed by something unknown: write \\\\ for the character");
+}
+
+/* libconfuse's messages; all but the first end its reading. */
+static const struct {
+	const char *fmt;
+	void (*note)(cfg_t *cfg, const char *name);
+} messages[] = {
+	{"no such option '%s'", note_unknown},
+	{"missing equal sign after option '%s'", note_no_equal_sign},
+	{"missing opening brace for section '%s'", note_no_brace},
+	{"missing title for section '%s'", note_no_title},
+	{"unexpected token '%s'", note_token},
+	{"premature end of file", note_end},
+	{"unexpected closing brace", note_closing},
+	{"missing parenthesis for function '%s'", note_function},
+	{"syntax error in call of function '%s'", note_function},
+	{"attempt to append to non-list option '%s'", note_append},
+	{"bad escape sequence '%s'", note_escape},
+	{"invalid octal number '%s'", note_escape},
+};
+
+/* Its own words are never passed on: they may repeat a secret. */
+static void on_error(cfg_t *cfg, const char *fmt, va_list args)
+{
+	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+		if (strcmp(messages[i].fmt, fmt) != 0)
+			continue;
+		messages[i].note(cfg, strchr(fmt, '%') ? va_arg(args, const char *) : "");
+		if (i > 0)
+			at_work->ended = true;
+		return;
+	}
+	tell(cfg->line, "the syntax is wrong here");
+	at_work->ended = true;
+}
+
+static bool add_event(const struct tm_conf_name *name, const char *title, const char *value,
+		      int line)
+{
+	struct tm_arena *arena = at_work->file->arena;
+	struct tm_conf_event *event = tm_arena_alloc(arena, sizeof(*event));
+
+	if (event) {
+		*event = (struct tm_conf_event){
+			.line = line, .instance = at_work->instance, .name = name,
+			.title = tm_arena_strdup(arena, title), .value = tm_arena_strdup(arena, value),
+		};
+		*at_work->end = event;
+		at_work->end = &event->next;
+	}
+	if (!event || !event->title || !event->value)
+		at_work->no_memory = true;
+	return !at_work->no_memory;
+}
+
+/* A value that tm_conf_scan has replaced by a stand-in. */
+static bool spoilt(int line)
+{
+	const struct tm_conf_mistake *mistake = at_work->file->mistakes;
+
+	while (mistake && mistake->line != line)
+		mistake = mistake->next;
+	return mistake != NULL;
+}
+
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	const struct tm_conf_name *name = known_name(section_of(cfg), opt->name);
+	const char *title = cfg_title(cfg);
+
+	*(const char **)result = "";	/* libconfuse keeps no copy of what may be a secret */
+	if (!name) {			/* "redis|url": a path, which libconfuse understands */
+		tell_unknown(section_of(cfg), opt->name, cfg->line);
+		return 0;
+	}
+	at_work->last = name;
+	at_work->last_line = cfg->line;
+	at_work->values++;
+	if (spoilt(cfg->line))
+		return 0;
+	return add_event(name, title ? title : "", value, cfg->line) ? 0 : -1;
+}
+
+static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	(void)opt;
+	if (argc != 1) {
+		tell(cfg->line, "include takes one file name");
+		return 0;
+	}
+	return spoilt(cfg->line) || add_event(NULL, "", argv[0], cfg->line) ? 0 : -1;
+}
+
+/* The closing brace of a section. */
+static int on_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+	struct ignored *entry = ignored_section(opt->name);
+
+	if (entry && !entry->told) {
+		entry->told = true;
+		if (entry->behind)
+			tell_behind(entry->behind, entry->line);
+		else
+			tell_unknown(entry->section, entry->name, entry->line);
+	} else if (!entry && (opt->flags & CFGF_TITLE) && at_work->values == 0) {
+		tell(cfg->line, "section %s is empty", opt->name);
+	}
+	at_work->instance = ++*at_work->file->instances;
+	at_work->values = 0;
+	at_work->last = NULL;
+	return 0;
+}
+
+/* Declares the ignored sections of one place behind the count options that are there. */
+static size_t add_ignored(cfg_opt_t *opts, size_t count, const char *section)
+{
+	static cfg_opt_t none[] = {CFG_END()};
+
+	for (size_t i = 0; i < at_work->ignored_count; i++) {
+		const struct ignored *entry = &at_work->ignored[i];
+		cfg_flag_t title = entry->titled ? CFGF_TITLE : CFGF_NONE;
+
+		if (strcmp(entry->section, section) != 0)
+			continue;
+		opts[count] = (cfg_opt_t)CFG_SEC(entry->name, none,
+						 CFGF_MULTI | CFGF_KEYSTRVAL | title);
+		opts[count++].validcb = on_section;
+	}
+	return count;
+}
+
+/* The settings and ignored sections of one section, in the arena; NULL out of memory. */
+static cfg_opt_t *section_options(const char *section, size_t extra, size_t *used)
+{
+	const struct tm_conf_file *file = at_work->file;
+	size_t room = file->count + IGNORED_MAX + extra + 1, count = 0;
+	cfg_opt_t *opts = tm_arena_alloc(file->arena, room * sizeof(*opts));
+
+	if (!opts)
+		return NULL;
+	for (size_t i = 0; i < file->count; i++)
+		if (strcmp(file->names[i].section, section) == 0)
+			opts[count++] = (cfg_opt_t)CFG_STR_CB(file->names[i].name, NULL, CFGF_NONE,
+							      on_value);
+	*used = add_ignored(opts, count, section);
+	opts[*used] = (cfg_opt_t)CFG_END();
+	return opts;
+}
+
+static bool declared(const cfg_opt_t *opts, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(opts[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Everything that may stand in the file, as libconfuse wants it. */
+static cfg_opt_t *all_options(void)
+{
+	const struct tm_conf_file *file = at_work->file;
+	size_t count, inner;
+	cfg_opt_t *opts = section_options("", SECTIONS_MAX + 1, &count), *sub;
+
+	for (size_t i = 0; opts && i < file->count; i++) {
+		const struct tm_conf_name *name = &file->names[i];
+
+		if (!name->section[0] || declared(opts, count, name->section))
+			continue;
+		sub = section_options(name->section, 0, &inner);
+		if (!sub)
+			return NULL;
+		opts[count] = (cfg_opt_t)CFG_SEC(name->section, sub, name->titled ?
+						 CFGF_MULTI | CFGF_TITLE | CFGF_KEYSTRVAL :
+						 CFGF_KEYSTRVAL);
+		opts[count++].validcb = on_section;
+	}
+	if (opts) {
+		opts[count++] = (cfg_opt_t)CFG_FUNC("include", on_include);
+		opts[count] = (cfg_opt_t)CFG_END();
+	}
+	return opts;
+}
+
+static void forget_events(struct tm_conf_file *file)
+{
+	for (struct tm_conf_event *event = file->events; event; event = event->next)
+		explicit_bzero(event->value, strlen(event->value));
+	file->events = NULL;
+}
+
+/* Reads the text once. False: out of memory. */
+static bool one_round(struct round *round)
+{
+	cfg_opt_t *opts = all_options();
+	cfg_t *cfg = opts ? cfg_init(opts, CFGF_KEYSTRVAL) : NULL;
+
+	forget_events(round->file);
+	round->mistakes = NULL;
+	round->end = &round->file->events;
+	round->last = NULL;
+	round->instance = ++*round->file->instances;
+	round->values = 0;
+	round->again = round->ended = false;
+	for (size_t i = 0; i < round->ignored_count; i++)
+		round->ignored[i].told = false;
+	if (!cfg)
+		return false;
+	cfg_set_error_function(cfg, on_error);
+	if (cfg_parse_buf(cfg, round->file->text) != CFG_SUCCESS && !round->ended)
+		round->no_memory = true;
+	cfg_free(cfg);
+	return !round->no_memory;
+}
+
+enum tm_err tm_conf_parse(struct tm_conf_file *file)
+{
+	struct round round = {.file = file, .again = true};
+	int rounds = 0, last = 0;
+
+	at_work = &round;
+	for (; round.again && rounds < ROUNDS_MAX; rounds++)
+		if (!one_round(&round))
+			return TM_ENOMEM;
+	for (const struct tm_conf_mistake *at = round.mistakes; at; at = at->next) {
+		last = at->line;
+		if (!tm_conf_mistake_add(&file->mistakes, file->arena, at->line, at->text))
+			return TM_ENOMEM;
+	}
+	if (round.ended && last &&
+	    !tm_conf_mistake_add(&file->mistakes, file->arena, last,
+				 "what stands behind this mistake was not read"))
+		return TM_ENOMEM;
+	at_work = NULL;
+	return TM_OK;
+}

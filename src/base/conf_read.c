@@ -1,0 +1,345 @@
+/*
+ * Reading a configuration file and what it includes. Each file is taken apart by itself (conf.c)
+ * and its values are then handed on in order; an include is read when its turn comes, so that a
+ * value behind it counts more than one in it. Reports come file by file, in order of lines.
+ */
+#include "base/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/conf_file.h"
+#include "base/conf_scan.h"
+
+enum {
+	FILE_MAX = 1024 * 1024, MEMORY_MAX = 64 * 1024 * 1024, FILES_MAX = 256, DEPTH_MAX = 8,
+	READ_BYTES = 16 * 1024, EVENTS_MAX = 10000, WHY_MAX = 512, LINE_MAX_BYTES = 1024
+};
+
+/* A titled section that was seen. */
+struct title {
+	struct title *next;
+	const char *section, *title, *file;
+	int line;
+	unsigned instance, told;
+};
+
+struct reader {
+	const struct tm_conf_name *names;
+	size_t count;
+	tm_conf_take *take;
+	tm_conf_report *report;
+	void *arg;
+	struct tm_arena arena;
+	struct title *titles;
+	unsigned instances;
+	int files, depth;
+	bool mistakes;
+};
+
+bool tm_conf_mistake_add(struct tm_conf_mistake **list, struct tm_arena *arena, int line,
+			 const char *text)
+{
+	struct tm_conf_mistake *mistake = tm_arena_alloc(arena, sizeof(*mistake));
+	const char *copy = tm_arena_strdup(arena, text);
+
+	if (!mistake || !copy)
+		return false;
+	while (*list && (*list)->line <= line)
+		list = &(*list)->next;
+	*mistake = (struct tm_conf_mistake){.next = *list, .line = line, .text = copy};
+	*list = mistake;
+	return true;
+}
+
+static enum tm_err add(struct reader *reader, struct tm_conf_file *file, int line,
+		       const char *fmt, ...) TM_PRINTF(4, 5);
+
+static enum tm_err add(struct reader *reader, struct tm_conf_file *file, int line,
+		       const char *fmt, ...)
+{
+	char text[LINE_MAX_BYTES];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return tm_conf_mistake_add(&file->mistakes, &reader->arena, line, text) ? TM_OK : TM_ENOMEM;
+}
+
+/* The file's bytes. TM_EIO with errno, TM_ESIZE, TM_EINVAL (a NUL in it), TM_ENOMEM. */
+static enum tm_err read_bytes(const char *path, struct tm_buf *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), error;
+	enum tm_err err = TM_EIO;
+	ssize_t got = -1;
+
+	if (fd < 0)
+		return TM_EIO;
+	for (;;) {
+		char *room = tm_buf_reserve(out, READ_BYTES);
+
+		if (!room) {
+			err = tm_buf_err(out);
+			break;
+		}
+		got = read(fd, room, READ_BYTES);
+		if (got < 0 && errno == EINTR)
+			continue;
+		tm_buf_advance(out, got > 0 ? (size_t)got : 0);
+		if (got <= 0)
+			break;
+	}
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	if (got == 0)
+		err = memchr(tm_buf_text(out), '\0', out->len) ? TM_EINVAL : TM_OK;
+	return err;
+}
+
+static void on_scan(void *arg, int line, const char *text)
+{
+	struct tm_conf_file *file = arg;
+
+	/* Out of memory shows at the next use of the arena. */
+	(void)tm_conf_mistake_add(&file->mistakes, file->arena, line, text);
+}
+
+static enum tm_err open_file(struct reader *reader, const char *path, struct tm_conf_file *out)
+{
+	struct tm_buf bytes;
+	enum tm_err err;
+	const char *from;
+
+	tm_buf_init(&bytes, FILE_MAX + READ_BYTES);
+	err = read_bytes(path, &bytes);
+	if (err != TM_OK)
+		goto out;
+	from = tm_buf_text(&bytes);
+	if (strncmp(from, "\xef\xbb\xbf", 3) == 0)	/* a byte order mark of some editors */
+		from += 3;
+	*out = (struct tm_conf_file){
+		.path = tm_arena_strdup(&reader->arena, path),
+		.text = tm_arena_strdup(&reader->arena, from),
+		.names = reader->names, .count = reader->count,
+		.arena = &reader->arena, .instances = &reader->instances,
+	};
+	err = out->path && out->text ? TM_OK : TM_ENOMEM;
+	if (err == TM_OK)
+		out->whole = tm_conf_scan(out->text, on_scan, out);
+out:
+	if (bytes.data)
+		explicit_bzero(bytes.data, bytes.size);
+	tm_buf_clear(&bytes);
+	return err;
+}
+
+/* A titled section belongs to the braces where its title was seen first. */
+static enum tm_err check_title(struct reader *reader, struct tm_conf_file *file,
+			       const struct tm_conf_event *event, bool *repeated)
+{
+	struct title *title = reader->titles;
+
+	*repeated = false;
+	if (!event->name->titled)
+		return TM_OK;
+	while (title && (strcmp(title->section, event->name->section) != 0 ||
+			 strcmp(title->title, event->title) != 0))
+		title = title->next;
+	if (title) {
+		*repeated = title->instance != event->instance;
+		if (!*repeated || title->told == event->instance)
+			return TM_OK;
+		title->told = event->instance;
+		return add(reader, file, event->line, "%s \"%.64s\" is already there, in %s:%d",
+			   title->section, title->title, title->file, title->line);
+	}
+	title = tm_arena_alloc(&reader->arena, sizeof(*title));
+	if (!title)
+		return TM_ENOMEM;
+	*title = (struct title){
+		.next = reader->titles, .section = event->name->section, .title = event->title,
+		.file = file->path, .line = event->line, .instance = event->instance,
+	};
+	reader->titles = title;
+	return TM_OK;
+}
+
+/* The line where the same file has set the same thing before; 0 when it has not. */
+static int set_before(const struct tm_conf_file *file, const struct tm_conf_event *event)
+{
+	for (const struct tm_conf_event *at = file->events; at != event; at = at->next)
+		if (at->name == event->name && strcmp(at->title, event->title) == 0)
+			return at->line;
+	return 0;
+}
+
+static enum tm_err take_value(struct reader *reader, struct tm_conf_file *file,
+			      const struct tm_conf_event *event)
+{
+	char why[WHY_MAX] = "";
+	const struct tm_conf_value value = {
+		.file = file->path, .line = event->line, .section = event->name->section,
+		.title = event->title, .name = event->name->name, .value = event->value,
+	};
+	bool repeated;
+	int before;
+	enum tm_err err = check_title(reader, file, event, &repeated);
+
+	if (err != TM_OK || repeated)
+		return err;
+	before = set_before(file, event);
+	if (before)
+		return add(reader, file, event->line, "\"%s\" was already set on line %d",
+			   value.name, before);
+	err = reader->take(reader->arg, &value, why, sizeof(why));
+	if (err == TM_EINVAL)
+		err = add(reader, file, event->line, "%s%s%s: %s", value.section,
+			  value.section[0] ? "." : "", value.name, why);
+	return err;
+}
+
+static enum tm_err read_file(struct reader *reader, const char *path);
+
+/* The including file's folder, with what glob would read as a pattern escaped, and the pattern. */
+static const char *full_pattern(struct reader *reader, const char *path, const char *pattern)
+{
+	const char *slash = strrchr(path, '/');
+	char *out, *at;
+
+	if (pattern[0] == '/' || !slash)
+		return pattern;
+	out = tm_arena_alloc(&reader->arena, 2 * (size_t)(slash - path) + strlen(pattern) + 2);
+	if (!out)
+		return NULL;
+	at = out;
+	for (const char *from = path; from <= slash; from++) {
+		if (strchr("*?[]\\", *from))
+			*at++ = '\\';
+		*at++ = *from;
+	}
+	(void)memcpy(at, pattern, strlen(pattern));
+	return out;
+}
+
+static enum tm_err include_one(struct reader *reader, struct tm_conf_file *file, int line,
+			       const char *path)
+{
+	enum tm_err err;
+
+	if (reader->files == FILES_MAX || reader->depth == DEPTH_MAX)
+		return add(reader, file, line, "includes are nested too deeply, or too many");
+	reader->depth++;
+	err = read_file(reader, path);
+	reader->depth--;
+	if (err == TM_ENOENT)
+		err = add(reader, file, line, "cannot read %s: %s", path, strerror(errno));
+	return err;
+}
+
+static enum tm_err take_include(struct reader *reader, struct tm_conf_file *file,
+				const struct tm_conf_event *event)
+{
+	const char *pattern = full_pattern(reader, file->path, event->value);
+	glob_t found = {0};
+	enum tm_err err = TM_OK;
+	int rc;
+
+	if (!pattern)
+		return TM_ENOMEM;
+	rc = glob(pattern, 0, NULL, &found);
+	if (rc == GLOB_NOSPACE)
+		err = TM_ENOMEM;
+	else if (rc != 0 && !strpbrk(event->value, "*?["))
+		err = add(reader, file, event->line, "there is no file %s to include", pattern);
+	for (size_t i = 0; rc == 0 && err == TM_OK && i < found.gl_pathc; i++)
+		err = include_one(reader, file, event->line, found.gl_pathv[i]);
+	globfree(&found);
+	return err;
+}
+
+static void report_all(struct reader *reader, const struct tm_conf_file *file)
+{
+	char text[LINE_MAX_BYTES + 256];
+
+	for (const struct tm_conf_mistake *at = file->mistakes; at; at = at->next) {
+		(void)snprintf(text, sizeof(text), "%s:%d: %s", file->path, at->line, at->text);
+		reader->report(reader->arg, text);
+		reader->mistakes = true;
+	}
+}
+
+static enum tm_err take_events(struct reader *reader, struct tm_conf_file *file)
+{
+	enum tm_err err = TM_OK;
+	int taken = 0;
+
+	for (const struct tm_conf_event *at = file->events; at && err == TM_OK; at = at->next) {
+		if (++taken > EVENTS_MAX)
+			return add(reader, file, at->line, "more than %d settings in one file",
+				   EVENTS_MAX);
+		err = at->name ? take_value(reader, file, at) : take_include(reader, file, at);
+	}
+	return err;
+}
+
+static void wipe(struct tm_conf_file *file)
+{
+	for (struct tm_conf_event *at = file->events; at; at = at->next)
+		explicit_bzero(at->value, strlen(at->value));
+	if (file->text)
+		explicit_bzero(file->text, strlen(file->text));
+}
+
+/* TM_OK whatever the mistakes; TM_ENOENT with errno: cannot be read; TM_ENOMEM. */
+static enum tm_err read_file(struct reader *reader, const char *path)
+{
+	struct tm_conf_file file = {.path = path};
+	enum tm_err err = open_file(reader, path, &file);
+
+	reader->files++;
+	switch (err) {
+	case TM_OK:
+		err = tm_conf_parse(&file);
+		if (err == TM_OK)
+			err = take_events(reader, &file);
+		break;
+	case TM_EIO:
+		return TM_ENOENT;
+	case TM_ESIZE:
+		err = add(reader, &file, 1, "the file is larger than 1 MiB");
+		break;
+	case TM_EINVAL:
+		err = add(reader, &file, 1, "the file holds a NUL byte: it is no text");
+		break;
+	default:
+		break;
+	}
+	report_all(reader, &file);
+	wipe(&file);
+	return err;
+}
+
+enum tm_err tm_conf_read(const char *path, const struct tm_conf_name *names, size_t count,
+			 tm_conf_take *take, tm_conf_report *report, void *arg)
+{
+	struct reader reader = {
+		.names = names, .count = count, .take = take, .report = report, .arg = arg,
+	};
+	enum tm_err err;
+	int error;
+
+	tm_arena_init(&reader.arena, MEMORY_MAX);
+	err = read_file(&reader, path);
+	error = errno;
+	tm_arena_clear(&reader.arena);
+	errno = error;
+	return err == TM_OK && reader.mistakes ? TM_EINVAL : err;
+}

@@ -1,0 +1,201 @@
+/*
+ * URL forms, read left to right: scheme, authority, rest. Stricter than RFC 3986 on purpose:
+ * hosts are plain names or addresses, so that what is checked here is what curl and hiredis
+ * connect to, and a host that only begins like a loopback one (127.evil.example) is none.
+ */
+#include "base/url.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+	URL_MAX = 1024,
+	HOST_MAX = 253,		/* RFC 1035's 255 on the wire */
+	SOCKET_PATH_MAX = 107,	/* sun_path with its NUL */
+	REDIS_DB_MAX = 65535
+};
+
+struct authority {
+	const char *host;
+	size_t host_len;
+	bool user;
+};
+
+static enum tm_err mistake(char *why, size_t why_bytes, const char *text)
+{
+	(void)snprintf(why, why_bytes, "%s", text);
+	return TM_EINVAL;
+}
+
+/* Digits between at and end that make a number of at most max. */
+static bool number_within(const char *at, const char *end, long max)
+{
+	long value = 0;
+
+	if (at == end)
+		return false;
+	for (; at < end; at++) {
+		if (!isdigit((unsigned char)*at))
+			return false;
+		value = value * 10 + (*at - '0');
+		if (value > max)
+			return false;
+	}
+	return true;
+}
+
+static bool visible(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text >= 0x7f || strchr("\"<>\\^`{|}", *text))
+			return false;
+	return true;
+}
+
+static bool ipv6(const char *text, size_t len)
+{
+	char copy[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (len >= sizeof(copy))
+		return false;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return inet_pton(AF_INET6, copy, &address) == 1;
+}
+
+bool tm_url_loopback(const char *host, size_t len)
+{
+	char copy[INET_ADDRSTRLEN];
+	struct in_addr address;
+
+	if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+		host++;
+		len -= 2;
+	}
+	if (len == 9 && strncasecmp(host, "localhost", len) == 0)
+		return true;
+	if (len == 3 && memcmp(host, "::1", len) == 0)
+		return true;
+	if (len >= sizeof(copy))
+		return false;
+	memcpy(copy, host, len);
+	copy[len] = '\0';
+	return inet_pton(AF_INET, copy, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+static bool host_valid(const char *host, size_t len)
+{
+	if (len == 0 || len > HOST_MAX)
+		return false;
+	if (host[0] == '[')
+		return len > 2 && host[len - 1] == ']' && ipv6(host + 1, len - 2);
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)host[i]) && !strchr("-._", host[i]))
+			return false;
+	return host[0] != '-' && host[0] != '.';
+}
+
+/* Reads [user@]host[:port] between at and end. */
+static enum tm_err read_authority(const char *at, const char *end, struct authority *out,
+				  char *why, size_t why_bytes)
+{
+	const char *user = memrchr(at, '@', (size_t)(end - at)), *colon, *from;
+
+	out->user = user != NULL;
+	if (user)
+		at = user + 1;
+	from = at < end && *at == '[' ? memchr(at, ']', (size_t)(end - at)) : at;
+	colon = from ? memchr(from, ':', (size_t)(end - from)) : NULL;
+	out->host = at;
+	out->host_len = (size_t)((colon ? colon : end) - at);
+	if (out->host_len == 0)
+		return mistake(why, why_bytes, "the URL names no host");
+	if (!host_valid(out->host, out->host_len))
+		return mistake(why, why_bytes, "the URL's host is neither a name nor an address");
+	if (colon && (!number_within(colon + 1, end, 65535) || atoi(colon + 1) == 0))
+		return mistake(why, why_bytes, "the URL's port is not a number from 1 to 65535");
+	return TM_OK;
+}
+
+static enum tm_err check_text(const char *url, char *why, size_t why_bytes)
+{
+	if (strlen(url) > URL_MAX)
+		return mistake(why, why_bytes, "the URL is longer than 1024 bytes");
+	if (!visible(url))
+		return mistake(why, why_bytes,
+			       "the URL holds a space or another character that URLs may not hold");
+	return TM_OK;
+}
+
+enum tm_err tm_url_check_provider(const char *url, bool insecure, char *why, size_t why_bytes)
+{
+	struct authority authority;
+	const char *at, *end;
+	bool plain = strncmp(url, "http://", 7) == 0;
+	enum tm_err err = check_text(url, why, why_bytes);
+
+	if (err != TM_OK)
+		return err;
+	if (!plain && strncmp(url, "https://", 8) != 0)
+		return mistake(why, why_bytes, "the URL begins with neither https:// nor http://");
+	at = url + (plain ? 7 : 8);
+	end = at + strcspn(at, "/?#");
+	err = read_authority(at, end, &authority, why, why_bytes);
+	if (err != TM_OK)
+		return err;
+	if (authority.user)
+		return mistake(why, why_bytes, "the URL names a user: give the secret as key_file");
+	if (strpbrk(end, "?#"))
+		return mistake(why, why_bytes, "the URL has a query or a fragment");
+	if (plain && !insecure && !tm_url_loopback(authority.host, authority.host_len))
+		return mistake(why, why_bytes,
+			       "http:// is for loopback hosts: use https://, or set insecure = true");
+	return TM_OK;
+}
+
+static enum tm_err check_unix(const char *path, char *why, size_t why_bytes)
+{
+	const char *query = strchr(path, '?');
+	size_t len = query ? (size_t)(query - path) : strlen(path);
+
+	if (path[0] != '/' || len < 2)
+		return mistake(why, why_bytes, "unix:// is followed by an absolute path: unix:///run/...");
+	if (len > SOCKET_PATH_MAX)
+		return mistake(why, why_bytes, "the path is longer than 107 bytes");
+	if (query && (strncmp(query, "?db=", 4) != 0 ||
+		      !number_within(query + 4, query + strlen(query), REDIS_DB_MAX)))
+		return mistake(why, why_bytes, "the path may be followed by ?db=N only");
+	return TM_OK;
+}
+
+enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_bytes)
+{
+	struct authority authority;
+	const char *at, *end;
+	enum tm_err err = check_text(url, why, why_bytes);
+
+	if (err != TM_OK)
+		return err;
+	if (strncmp(url, "unix://", 7) == 0)
+		return check_unix(url + 7, why, why_bytes);
+	if (strncmp(url, "rediss://", 9) == 0)
+		return mistake(why, why_bytes, "TLS to Redis is not supported: use a Unix socket, "
+			       "or a tunnel such as stunnel");
+	if (strncmp(url, "redis://", 8) != 0)
+		return mistake(why, why_bytes, "the URL begins with neither redis:// nor unix:///");
+	at = url + 8;
+	end = at + strcspn(at, "/?#");
+	err = read_authority(at, end, &authority, why, why_bytes);
+	if (err != TM_OK)
+		return err;
+	if (*end == '\0' || strcmp(end, "/") == 0)
+		return TM_OK;
+	if (*end != '/' || !number_within(end + 1, end + strlen(end), REDIS_DB_MAX))
+		return mistake(why, why_bytes, "the host may be followed by /N, a database number, only");
+	return TM_OK;
+}

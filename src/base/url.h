@@ -1,0 +1,28 @@
+/* The form of the two kinds of URL in the configuration. Words about a mistake never repeat
+ * the URL: it may hold a password. */
+#ifndef TM_BASE_URL_H
+#define TM_BASE_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/*
+ * A provider's base URL: https://host[:port][/path], or http:// where the host is loopback or
+ * insecure is true; no user, query or fragment.
+ *
+ * why  receives the mistake's words, without a full stop; untouched on TM_OK
+ *
+ * TM_OK or TM_EINVAL.
+ */
+TM_CHECK enum tm_err tm_url_check_provider(const char *url, bool insecure, char *why,
+					   size_t why_bytes);
+
+/* redis://[user[:password]@]host[:port][/db] or unix:///path[?db=N]. As above. */
+TM_CHECK enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_bytes);
+
+/* True for localhost, 127.0.0.0/8 and ::1 (in brackets or not); host need not end in a NUL. */
+bool tm_url_loopback(const char *host, size_t len);
+
+#endif

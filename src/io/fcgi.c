@@ -1,0 +1,351 @@
+/*
+ * FastCGI over libfcgi, with its waits taken away from it.
+ *
+ * libfcgi reads and writes in blocking calls and knows no deadline. A guard gives it one: while
+ * libfcgi has the word, a timer runs, and when it fires, its handler shuts the client's
+ * connection down, so that the call under way and all later ones end at once. Interrupting the
+ * call alone would not do: a peer that sends a byte now and then, or always just in time,
+ * would hold the worker for ever.
+ *
+ * The connection is accepted here and handed to FCGX_Accept_r as one that is already open:
+ * libfcgi's own accept waits two seconds for a first byte and, after a broken request, goes on
+ * to the next client without a look at our signals.
+ */
+#include "io/fcgi.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+	ROLE_RESPONDER = 1,	/* FastCGI specification 1.0, 8: FCGI_RESPONDER */
+	BODY_READS = 6,		/* a whole body may take this many times read_ms */
+	PIECE_BYTES = 8192	/* of the body, each within read_ms: what libfcgi reads at once */
+};
+
+struct tm_fcgi {
+	FCGX_Request request;
+	int listen_fd;
+	int64_t read_ms;
+	int64_t body_until_ms;	/* steady clock; 0 before the body's first piece */
+	bool open;		/* a request is in hand */
+	bool broken;		/* its client can no longer be reached */
+};
+
+/* The connection under guard. One per process, as the timer is. */
+static volatile sig_atomic_t guard_fd = -1;
+static volatile sig_atomic_t guard_fired;
+
+static void on_alarm(int signo)
+{
+	int saved = errno;
+
+	(void)signo;
+	if (guard_fd >= 0) {
+		guard_fired = 1;
+		(void)shutdown(guard_fd, SHUT_RDWR);
+	}
+	errno = saved;
+}
+
+static void set_timer(int64_t ms)
+{
+	struct itimerval timer = {.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+
+	(void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void guard_arm(int fd, int64_t ms)
+{
+	guard_fired = 0;
+	guard_fd = fd;
+	set_timer(ms);
+}
+
+/* True when the deadline passed meanwhile. */
+static bool guard_disarm(void)
+{
+	set_timer(0);
+	guard_fd = -1;
+	return guard_fired != 0;
+}
+
+static const char *fcgi_param(struct tm_exchange *exchange, const char *name)
+{
+	struct tm_fcgi *self = exchange->impl;
+
+	return self->open ? FCGX_GetParam(name, self->request.envp) : NULL;
+}
+
+static const char *const *fcgi_params(struct tm_exchange *exchange)
+{
+	static const char *const none[] = {NULL};
+	const struct tm_fcgi *self = exchange->impl;
+
+	return self->open ? (const char *const *)self->request.envp : none;
+}
+
+/* A short piece is the only sign of the end; the stream's error tells it from a lost client. */
+static enum tm_err fcgi_read(struct tm_exchange *exchange, char *into, size_t room, size_t *got)
+{
+	struct tm_fcgi *self = exchange->impl;
+	int64_t now = tm_clock_mono_ms(), left = self->read_ms;
+	int ask = room < PIECE_BYTES ? (int)room : PIECE_BYTES, count;
+
+	*got = 0;
+	if (!self->open || self->broken)
+		return TM_EGONE;
+	if (!self->body_until_ms)
+		self->body_until_ms = now + BODY_READS * self->read_ms;
+	if (left > self->body_until_ms - now)
+		left = self->body_until_ms - now;
+	if (left <= 0)
+		goto broken;
+	guard_arm(self->request.ipcFd, left);
+	count = FCGX_GetStr(into, ask, self->request.in);
+	if (guard_disarm() || (count < ask && FCGX_GetError(self->request.in)))
+		goto broken;
+	*got = (size_t)count;
+	return TM_OK;
+broken:
+	self->broken = true;
+	return TM_EGONE;
+}
+
+/*
+ * When the timer fires in the middle of a write, libfcgi takes the part that went out for the
+ * whole. Nothing more must follow it then: the request is broken from there on.
+ */
+static enum tm_err fcgi_write(struct tm_exchange *exchange, const char *data, size_t len)
+{
+	struct tm_fcgi *self = exchange->impl;
+
+	if (!self->open || self->broken)
+		return TM_EGONE;
+	while (len) {
+		int piece = len < INT_MAX ? (int)len : INT_MAX, put;
+
+		guard_arm(self->request.ipcFd, self->read_ms);
+		put = FCGX_PutStr(data, piece, self->request.out);
+		if (guard_disarm() || put != piece) {
+			self->broken = true;
+			return TM_EGONE;
+		}
+		data += piece;
+		len -= (size_t)piece;
+	}
+	return TM_OK;
+}
+
+static enum tm_err fcgi_flush(struct tm_exchange *exchange)
+{
+	struct tm_fcgi *self = exchange->impl;
+	int failed;
+
+	if (!self->open || self->broken)
+		return TM_EGONE;
+	guard_arm(self->request.ipcFd, self->read_ms);
+	failed = FCGX_FFlush(self->request.out);
+	if (guard_disarm() || failed) {
+		self->broken = true;
+		return TM_EGONE;
+	}
+	return TM_OK;
+}
+
+static int fcgi_fd(struct tm_exchange *exchange)
+{
+	const struct tm_fcgi *self = exchange->impl;
+
+	return self->open ? self->request.ipcFd : -1;
+}
+
+/* Closing reads what the client still sends, until it closes: under guard, as it may not. */
+static void finish(struct tm_fcgi *self)
+{
+	if (!self->open)
+		return;
+	if (self->broken)
+		(void)shutdown(self->request.ipcFd, SHUT_RDWR);
+	guard_arm(self->request.ipcFd, self->read_ms);
+	FCGX_Finish_r(&self->request);
+	(void)guard_disarm();
+	self->open = false;
+}
+
+static void fcgi_finish(struct tm_exchange *exchange)
+{
+	finish(exchange->impl);
+}
+
+static const struct tm_exchange_ops ops = {
+	.param = fcgi_param,
+	.params = fcgi_params,
+	.read = fcgi_read,
+	.write = fcgi_write,
+	.flush = fcgi_flush,
+	.fd = fcgi_fd,
+	.finish = fcgi_finish,
+};
+
+/* FCGX_Init takes these for itself, even where they are ignored: they go back to what they were. */
+static int init_library(void)
+{
+	static const int taken[] = {SIGPIPE, SIGTERM, SIGUSR1};
+	enum { TAKEN = sizeof(taken) / sizeof(taken[0]) };
+	struct sigaction before[TAKEN];
+	int failed;
+
+	for (size_t i = 0; i < TAKEN; i++)
+		(void)sigaction(taken[i], NULL, &before[i]);
+	/* How long closing waits for a peer that stays, ms; libfcgi's 2000 would pin a worker. */
+	failed = setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "150", 0) || FCGX_Init();
+	for (size_t i = 0; i < TAKEN; i++)
+		(void)sigaction(taken[i], &before[i], NULL);
+	return failed;
+}
+
+/* SIGALRM must interrupt (no SA_RESTART) and must get through, whatever we were started with. */
+static int init_signals(void)
+{
+	struct sigaction alarmed = {.sa_handler = on_alarm};
+	struct sigaction ignored = {.sa_handler = SIG_IGN};
+	sigset_t set;
+
+	sigemptyset(&alarmed.sa_mask);
+	sigemptyset(&ignored.sa_mask);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	return sigaction(SIGPIPE, &ignored, NULL) || sigaction(SIGALRM, &alarmed, NULL) ||
+	       sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms)
+{
+	struct tm_fcgi *self;
+	int flags = fcntl(listen_fd, F_GETFL);
+
+	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return TM_EIO;
+	if (init_library() || init_signals())
+		return TM_EIO;
+	self = calloc(1, sizeof(*self));
+	if (!self)
+		return TM_ENOMEM;
+	/* No listener for libfcgi: after a broken request it must come back, not accept another. */
+	if (FCGX_InitRequest(&self->request, -1, FCGI_FAIL_ACCEPT_ON_INTR)) {
+		free(self);
+		return TM_EIO;
+	}
+	self->listen_fd = listen_fd;
+	self->read_ms = read_ms;
+	*out = self;
+	return TM_OK;
+}
+
+void tm_fcgi_free(struct tm_fcgi *fcgi)
+{
+	if (!fcgi)
+		return;
+	finish(fcgi);
+	free(fcgi);
+}
+
+/* Errors of the connection, which accept(2) reports in its place, and of nobody being there. */
+static enum tm_err accept_error(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case EPERM:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ETIMEDOUT:
+	case ECONNRESET:
+		return TM_EAGAIN;
+	default:
+		return TM_EIO;
+	}
+}
+
+/* An authorizer's server reads a status other than 200 as a refusal, which is the safe answer. */
+static void refuse_role(struct tm_fcgi *self)
+{
+	static const char answer[] = "Status: 501 Not Implemented\r\n"
+				     "Content-Type: text/plain; charset=utf-8\r\n"
+				     "Content-Length: 39\r\n\r\n"
+				     "This FastCGI role is not served here.\r\n";
+
+	guard_arm(self->request.ipcFd, self->read_ms);
+	(void)FCGX_PutS("textmill: only the FastCGI role RESPONDER is served here\n",
+			self->request.err);
+	(void)FCGX_PutS(answer, self->request.out);
+	self->broken = guard_disarm();
+	finish(self);
+}
+
+enum tm_err tm_fcgi_accept(struct tm_fcgi *fcgi, struct tm_exchange *out)
+{
+	static const int on = 1;
+	FCGX_Request *request = &fcgi->request;
+	int fd, failed;
+
+	finish(fcgi);	/* nothing to do, unless the caller forgot */
+	fd = accept4(fcgi->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
+		return accept_error(errno);
+	if (fd >= FD_SETSIZE) {		/* libfcgi has tables of that size; and we a leak */
+		close(fd);
+		return TM_EIO;
+	}
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));	/* Unix: refused */
+
+	request->ipcFd = fd;
+	request->keepConnection = 1;	/* "already open": accept would close it otherwise */
+	guard_arm(fd, fcgi->read_ms);
+	failed = FCGX_Accept_r(request);
+	if (guard_disarm() && !failed) {
+		fcgi->open = true;	/* read at the last moment, but the connection is shut */
+		fcgi->broken = true;
+		finish(fcgi);
+		failed = 1;
+	}
+	if (failed)
+		return TM_EAGAIN;
+	/* A server that asks to keep the connection would keep this worker from all others. */
+	request->keepConnection = 0;
+	fcgi->open = true;
+	fcgi->broken = false;
+	fcgi->body_until_ms = 0;
+	if (request->role != ROLE_RESPONDER) {
+		refuse_role(fcgi);
+		return TM_EAGAIN;
+	}
+	*out = (struct tm_exchange){.ops = &ops, .impl = fcgi};
+	return TM_OK;
+}
+
+int tm_fcgi_is_listener(int fd)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && listening;
+}

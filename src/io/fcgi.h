@@ -1,0 +1,41 @@
+/*
+ * FastCGI responder over libfcgi. The only file that knows libfcgi.
+ *
+ * The traps it closes: a peer that sends one byte, or none, cannot pin the worker (a timer
+ * shuts its connection down); signals interrupt only the wait, never a request; handlers
+ * survive FCGX_Init.
+ */
+#ifndef TM_IO_FCGI_H
+#define TM_IO_FCGI_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "io/exchange.h"
+
+struct tm_fcgi;
+
+/*
+ * listen_fd  a listening socket, AF_UNIX or AF_INET/6; made non-blocking; borrowed
+ * read_ms    longest time for all params, each piece of the body and each write, ms, 100..60000;
+ *            a whole body has six times that
+ *
+ * TM_OK and *out (tm_fcgi_free frees it); TM_ENOMEM, TM_EIO.
+ * Takes SIGALRM and ITIMER_REAL, ignores SIGPIPE; other handlers stay as they are.
+ */
+TM_CHECK enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms);
+void tm_fcgi_free(struct tm_fcgi *fcgi);
+
+/*
+ * Accepts one waiting request; never waits for one to come (the caller ppolls listen_fd).
+ * On TM_OK the exchange is ready, to be finished by the caller.
+ *
+ * TM_OK; TM_EAGAIN nothing there (another worker was faster), or the peer was dropped for
+ * being slow or broken; TM_EIO the listener itself is broken: the worker must end.
+ */
+TM_CHECK enum tm_err tm_fcgi_accept(struct tm_fcgi *fcgi, struct tm_exchange *out);
+
+/* True when fd 0 is a listening socket: the FastCGI way of being started. */
+int tm_fcgi_is_listener(int fd);
+
+#endif

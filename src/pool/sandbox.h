@@ -1,0 +1,19 @@
+/* What a process gives up: its user, and what a worker never needs. */
+#ifndef TM_POOL_SANDBOX_H
+#define TM_POOL_SANDBOX_H
+
+#include "base/err.h"
+
+/*
+ * Becomes user and group for good, and makes sure of it. "" for user: stay who we are.
+ * "" for group: the user's own.
+ *
+ * TM_OK; TM_ENOENT no such user or group; TM_DENIED not root, and somebody else; TM_EIO.
+ */
+TM_CHECK enum tm_err tm_sandbox_become(const char *user, const char *group);
+
+/* For a worker of any shape: no way to new privileges, no core dump (requests and keys are in
+ * memory), and a bound on memory, as libfcgi believes lengths up to 2 GiB. TM_OK, TM_EIO. */
+TM_CHECK enum tm_err tm_sandbox_worker(void);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * What each key has used, per hour, as counters in Redis: requests, hits, errors, LLM calls,
+ * tokens. Written after the answer has left; while Redis is away counts gather in a bounded
+ * table and are written later.
+ */
+#ifndef TM_RECORD_USAGE_H
+#define TM_RECORD_USAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct tm_redis;
+struct tm_usage;
+
+/* One finished request. */
+struct tm_usage_event {
+	const char *key_id;
+	const char *operation;	/* id; "" where none was reached */
+	int64_t at_ms;		/* wall clock */
+	int status;		/* HTTP */
+	int hit;		/* from the cache */
+	int64_t llm_calls, input_tokens, output_tokens;
+};
+
+/* cells_max distinct key, operation and hour combinations are kept while Redis is away. */
+TM_CHECK enum tm_err tm_usage_new(struct tm_usage **out, const char *prefix, size_t cells_max);
+void tm_usage_free(struct tm_usage *usage);
+
+/* Counts one event. When the table is full the event goes to the cell "overflow" of its hour:
+ * sums stay true, their split does not. */
+void tm_usage_add(struct tm_usage *usage, const struct tm_usage_event *event);
+
+/* Sends what has gathered without waiting for the answer; keeps it when Redis is away.
+ * Keys expire after 35 days. */
+void tm_usage_flush(struct tm_usage *usage, struct tm_redis *redis);
+
+#endif

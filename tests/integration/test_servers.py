@@ -1,0 +1,118 @@
+"""The samples for nginx and Apache, as they are, in front of the real program: what a request
+is made of arrives complete under every one of them, and so does the answer."""
+
+import pytest
+
+from lib.apache import Apache
+from lib.http import Client
+from lib.pool import conf_text
+from lib.site import ADMIN_KEY, SERVERS, USER_KEY
+
+TEXT = "The harbour kept its old light. Every evening a boy walked out to trim the wick."
+MEBIBYTE = 1048576
+PLENTY = {"limit.minute": 100000, "limit.hour": 100000}
+
+
+@pytest.fixture(params=SERVERS)
+def server(request):
+    return request.param
+
+
+@pytest.fixture(params=["", "/ai"], ids=["at_root", "at_ai"])
+def http(request, server, shared_site):
+    """A client of one set-up at one mount point, with the user's key."""
+    return shared_site(server=server, mount=request.param, settings=PLENTY).http
+
+
+@pytest.fixture
+def nobody(http):
+    return http.with_key(None)
+
+
+def assert_problem(answer, status, code):
+    assert answer.status == status, answer.text
+    assert answer.type == "application/problem+json"
+    assert answer.json()["code"] == code
+
+
+def test_health_needs_no_key(nobody):
+    answer = nobody.get("/v1/health")
+    assert answer.status == 200
+    assert answer.json()["status"] == "healthy"
+
+
+def test_head_has_headers_and_no_body(nobody):
+    answer = nobody.head("/v1/health")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.type == "application/json"
+
+
+def test_unknown_path_is_a_problem_document(nobody):
+    assert_problem(nobody.get("/v1/no/such/path"), 404, "not_found")
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_key_reaches_the_worker(nobody, header):
+    key = f"Bearer {USER_KEY}" if header == "Authorization" else USER_KEY
+    answer = nobody.get("/v1/auth/status", headers={header: key})
+    assert answer.status == 200, answer.text
+
+
+def test_missing_key_is_refused(nobody):
+    assert_problem(nobody.get("/v1/auth/status"), 401, "unauthenticated")
+
+
+def test_wrong_key_is_refused(nobody):
+    answer = nobody.get("/v1/auth/status", headers={"Authorization": f"Bearer {USER_KEY}x"})
+    assert_problem(answer, 401, "unauthenticated")
+
+
+def test_process_answers(http):
+    answer = http.post("/v1/process", json={"text": TEXT, "operation": "summarize"})
+    assert answer.status == 200, answer.text
+    assert answer.json()["success"] is True
+    assert answer.json()["result"]
+
+
+def test_chunked_body_arrives_whole(http):
+    body = b'{"operation": "summarize", "text": "%s"}' % TEXT.encode()
+    pieces = [body[:7], body[7:30], body[30:]]
+    answer = http.post("/v1/process", body=pieces, chunked=True,
+                       headers={"Content-Type": "application/json"})
+    assert answer.status == 200, answer.text
+    assert answer.json()["success"] is True
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+def test_body_over_the_limit_is_our_own_413(http, chunked):
+    answer = http.post("/v1/process", body=b"x" * (MEBIBYTE + 1), chunked=chunked,
+                       headers={"Content-Type": "application/json"})
+    assert_problem(answer, 413, "too_large")
+
+
+def test_location_gives_variables_that_no_client_can(http, server):
+    """A header may look like a variable of the web server's: it arrives as HTTP_*."""
+    answer = http.with_key(None).get("/v1/auth/status", headers={
+        "Remote-User": "admin", "TEXTMILL_AUTH_MODE": "off", "Textmill-Auth-Mode": "off"})
+    assert_problem(answer, 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("variant", ["htaccess", "htaccess-cgi"])
+def test_htaccess_example_serves_a_folder(workdir, program, variant):
+    """Shared hosting: a customer's folder, a wrapper script and the example."""
+    conf = workdir.write("conf/textmill.conf", conf_text({
+        "log.target": workdir / "log" / "textmill.log",
+        "redis.url": f"unix://{workdir}/run/none.sock"}))
+    env = {"TEXTMILL_CONF": str(conf), "USER_API_KEY": USER_KEY, "ADMIN_API_KEY": ADMIN_KEY}
+    apache = Apache(workdir, variant, program, env, mount="/ai").start()
+    try:
+        nobody = Client(apache.port, "/ai")
+        assert nobody.get("/v1/health").status == 200
+        assert nobody.get("/v1/auth/status").status == 401
+        assert nobody.with_key(USER_KEY).get("/v1/auth/status").status == 200
+        assert nobody.get("/textmill.fcgi/v1/health").status == 200
+        answer = nobody.with_key(USER_KEY).post(
+            "/v1/process", json={"text": TEXT, "operation": "summarize"})
+        assert answer.status == 200, answer.text
+    finally:
+        apache.stop()

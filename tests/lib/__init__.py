@@ -1,0 +1,1 @@
+"""Starters of real servers, scripted peers and clients for the integration tests."""
