@@ -21,8 +21,8 @@
 #include "gate/keys_file.h"
 #include "pool/listen.h"
 
-#ifndef TM_VERSION
-#define TM_VERSION "unknown"
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
 #endif
 
 enum { DONE, FAILED, USAGE };
@@ -81,7 +81,7 @@ static int run_version(const struct command *command, int argc, char **argv)
 {
 	if (next_option(command, argc, argv) != -1)
 		return USAGE;
-	(void)printf("textmill %s\n", TM_VERSION);
+	(void)printf("textmill %s\n", PACKAGE_VERSION);
 	return finish_output();
 }
 
@@ -131,8 +131,11 @@ static int read_key_option(const struct command *command, int letter, struct tm_
 		(void)snprintf(owner->user, sizeof(owner->user), "%s", optarg);
 		return DONE;
 	case 'p':
-		return read_permissions(optarg, &owner->permissions) ? DONE :
-			usage(command, "permissions are read, write and admin, comma separated", NULL);
+		return read_permissions(optarg, &owner->permissions)
+			       ? DONE
+			       : usage(command,
+				       "permissions are read, write and admin, comma separated",
+				       NULL);
 	case 'n':
 		return read_hour(optarg, &owner->hour) ? DONE :
 			usage(command, "requests per hour are a number from 1 to 1000000", NULL);
@@ -175,9 +178,11 @@ static int run_key_new(const struct command *command, int argc, char **argv)
 	(void)fputs(tm_buf_text(&line), stdout);
 	status = finish_output();
 	if (status == DONE)
-		(void)fprintf(stderr, "The key of user %s, shown this once and kept nowhere:\n\n"
+		(void)fprintf(stderr,
+			      "The key of user %s, shown this once and kept nowhere:\n\n"
 			      "    %s\n\nThe line on standard output belongs into the keys file "
-			      "(auth.keys_file). The key cannot be had from it.\n", owner.user, key);
+			      "(auth.keys_file). The key cannot be had from it.\n",
+			      owner.user, key);
 out:
 	tm_buf_clear(&line);
 	tm_digest_wipe(key, sizeof(key));
@@ -283,7 +288,8 @@ static const struct option key_options[] = {
 };
 
 static const char file_help[] =
-	"FILE: the configuration file. Without -c: TEXTMILL_CONF of the environment, else the file\n"
+	"FILE: the configuration file. Without -c: TEXTMILL_CONF of the environment, else the "
+	"file\n"
 	"below the system's configuration folder, else none. The environment counts as it would\n"
 	"for textmill itself.\n";
 
@@ -291,7 +297,8 @@ static const struct command commands[] = {
 	{"version", "", "print the version", "", no_options, run_version},
 	{"key new", "[--user NAME] [--permissions read,write,admin] [--hour N] [--expires DATE]",
 	 "make an API key",
-	 "Prints the key's line for the keys file on standard output, and the key itself, once, on\n"
+	 "Prints the key's line for the keys file on standard output, and the key itself, once, "
+	 "on\n"
 	 "standard error:  textmillctl key new --user ann >> /etc/textmill/keys\n\n"
 	 "  --user NAME         who the key belongs to; without it, the key's own id\n"
 	 "  --permissions LIST  of read, write and admin; without it, read,write\n"
@@ -337,7 +344,8 @@ static const struct command *find(int argc, char **argv, int *used)
 {
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const char *space = strchr(commands[i].words, ' ');
-		size_t len = space ? (size_t)(space - commands[i].words) : strlen(commands[i].words);
+		size_t len =
+			space ? (size_t)(space - commands[i].words) : strlen(commands[i].words);
 
 		if (strlen(argv[1]) != len || memcmp(argv[1], commands[i].words, len) != 0)
 			continue;

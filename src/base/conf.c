@@ -157,11 +157,14 @@ static void tell_unknown(const char *section, const char *name, int line)
 	if (strcmp(name, "include") == 0)
 		tell(line, "include stands outside of sections only");
 	else if (home && home[0])
-		tell(line, "\"%s\" is unknown%s%s: it belongs into %s { }", printed, in, section, home);
+		tell(line, "\"%s\" is unknown%s%s: it belongs into %s { }", printed, in, section,
+		     home);
 	else if (home)
-		tell(line, "\"%s\" is unknown%s%s: it stands outside of sections", printed, in, section);
+		tell(line, "\"%s\" is unknown%s%s: it stands outside of sections", printed, in,
+		     section);
 	else if (near[0])
-		tell(line, "\"%s\" is unknown%s%s; did you mean \"%s\"?", printed, in, section, near);
+		tell(line, "\"%s\" is unknown%s%s; did you mean \"%s\"?", printed, in, section,
+		     near);
 	else
 		tell(line, "\"%s\" is unknown%s%s", printed, in, section);
 }
@@ -169,7 +172,8 @@ static void tell_unknown(const char *section, const char *name, int line)
 /* Text behind a value on its line. Not repeated: it may be the rest of an unquoted secret. */
 static void tell_behind(const struct tm_conf_name *setting, int line)
 {
-	tell(line, "there is more text behind the value of \"%s\": put a value with spaces in quotes",
+	tell(line,
+	     "there is more text behind the value of \"%s\": put a value with spaces in quotes",
 	     setting->name);
 }
 
@@ -264,11 +268,15 @@ static void note_token(cfg_t *cfg, const char *token)
 	if (!token || !token[0] || !strchr("{}()=,+", token[0]))
 		tell(cfg->line, "text is out of place here");
 	else if (last)
-		tell(cfg->line, "\"%c\" is out of place behind the value of \"%s\": a value that holds "
-		     "it stands in quotes", token[0], last);
+		tell(cfg->line,
+		     "\"%c\" is out of place behind the value of \"%s\": a value that holds "
+		     "it stands in quotes",
+		     token[0], last);
 	else
-		tell(cfg->line, "\"%c\" is out of place here: a setting is name = value, a section is "
-		     "name { }", token[0]);
+		tell(cfg->line,
+		     "\"%c\" is out of place here: a setting is name = value, a section is "
+		     "name { }",
+		     token[0]);
 }
 
 static void note_end(cfg_t *cfg, const char *name)
@@ -298,7 +306,8 @@ static void note_append(cfg_t *cfg, const char *name)
 static void note_escape(cfg_t *cfg, const char *name)
 {
 	(void)name;
-	tell(cfg->line, "a \\ in quotes is followed by something unknown: write \\\\ for the character");
+	tell(cfg->line,
+	     "a \\ in quotes is followed by something unknown: write \\\\ for the character");
 }
 
 /* libconfuse's messages; all but the first end its reading. */
@@ -343,8 +352,11 @@ static bool add_event(const struct tm_conf_name *name, const char *title, const 
 
 	if (event) {
 		*event = (struct tm_conf_event){
-			.line = line, .instance = at_work->instance, .name = name,
-			.title = tm_arena_strdup(arena, title), .value = tm_arena_strdup(arena, value),
+			.line = line,
+			.instance = at_work->instance,
+			.name = name,
+			.title = tm_arena_strdup(arena, title),
+			.value = tm_arena_strdup(arena, value),
 		};
 		*at_work->end = event;
 		at_work->end = &event->next;

@@ -56,9 +56,11 @@ static void replace(struct scan *scan, const char *end)
 static void line_comment(struct scan *scan)
 {
 	if (scan->value_next)
-		tell(scan, scan->line, *scan->at == '#' ?
-		     "the value is missing: # begins a comment; put a value that begins so in quotes" :
-		     "the value is missing: // begins a comment; put a value that begins so in quotes");
+		tell(scan, scan->line,
+		     *scan->at == '#' ? "the value is missing: # begins a comment; put a value "
+					"that begins so in quotes"
+				      : "the value is missing: // begins a comment; put a value "
+					"that begins so in quotes");
 	replace(scan, scan->at + strcspn(scan->at, "\n"));
 }
 
@@ -67,7 +69,8 @@ static void block_comment(struct scan *scan)
 	const char *end = strstr(scan->at + 2, "*/");
 
 	if (!end) {
-		tell(scan, scan->line, "the comment that begins here is never closed: */ is missing");
+		tell(scan, scan->line,
+		     "the comment that begins here is never closed: */ is missing");
 		scan->whole = false;
 		replace(scan, scan->at + strlen(scan->at));
 		return;

@@ -104,7 +104,8 @@ enum tm_err tm_load_secret(struct tm_load *load, const char *origin, const char 
 	enum tm_err err = TM_EINVAL;
 
 	if (len < 0) {
-		tm_load_mistake(load, origin, "%s: cannot read %s: %s", what, path, strerror(errno));
+		tm_load_mistake(load, origin, "%s: cannot read %s: %s", what, path,
+				strerror(errno));
 		goto out;
 	}
 	if (len > SECRET_MAX) {
@@ -120,7 +121,8 @@ enum tm_err tm_load_secret(struct tm_load *load, const char *origin, const char 
 	}
 	for (ssize_t i = 0; i < len; i++) {
 		if ((unsigned char)text[i] < ' ') {
-			tm_load_mistake(load, origin, "%s: %s holds more than one line", what, path);
+			tm_load_mistake(load, origin, "%s: %s holds more than one line", what,
+					path);
 			goto out;
 		}
 	}

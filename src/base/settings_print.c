@@ -115,15 +115,20 @@ void tm_settings_sample(FILE *out)
 {
 	static const char *const head[] = {
 		"textmill.conf: every setting, each with its default.",
-		"A line that begins with # and no space is a setting: take the # away and change the "
-		"value. What is not set here has its default; the environment counts more than this "
+		"A line that begins with # and no space is a setting: take the # away and change "
+		"the "
+		"value. What is not set here has its default; the environment counts more than "
+		"this "
 		"file.",
-		"Write name = value. Text with spaces, or with any of # \" ' = { } ( ) + , * in it, "
-		"stands in quotes. Times: 100ms, 30s, 5m, 2h, 7d. Sizes: 4k, 1m. A # behind a space "
+		"Write name = value. Text with spaces, or with any of # \" ' = { } ( ) + , * in "
+		"it, "
+		"stands in quotes. Times: 100ms, 30s, 5m, 2h, 7d. Sizes: 4k, 1m. A # behind a "
+		"space "
 		"begins a comment. ${NAME} stands for a variable of the environment; \\${ for the "
 		"characters.",
 		"Test a change with: textmillctl config test -c FILE",
-		"A setting that a location may set also counts as a FastCGI param of that name, for "
+		"A setting that a location may set also counts as a FastCGI param of that name, "
+		"for "
 		"requests of one location of the web server; for example, in nginx: "
 		"fastcgi_param TEXTMILL_LLM_MODEL gpt-4o;",
 	};
@@ -150,8 +155,10 @@ void tm_settings_sample(FILE *out)
 		(void)fputs(section[0] ? "}\n" : "", out);
 	}
 	(void)fputs("\n", out);
-	comment(out, "", "Who answers: up to 8 providers, asked in this order. With none here, "
-		"OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL of the environment make one named "
+	comment(out, "",
+		"Who answers: up to 8 providers, asked in this order. With none here, "
+		"OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL of the environment make one "
+		"named "
 		"\"openai\"; without them the built-in extractive provider answers.");
 	(void)fputs("#provider \"main\" {\n", out);
 	for (size_t i = 0; i < tm_provider_count; i++) {

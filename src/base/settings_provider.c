@@ -210,9 +210,10 @@ static enum tm_err check_key(struct tm_load *load, struct tm_provider_conf *conf
 	if (err == TM_EINVAL)
 		return TM_OK;	/* told */
 	if (err == TM_OK && !key_valid(conf->key))
-		tm_load_mistake(load, origin_of(of, conf->key_file[0] ? "key_file" : "key"),
-				"the key of provider \"%s\" holds characters that a key cannot have",
-				conf->name);
+		tm_load_mistake(
+			load, origin_of(of, conf->key_file[0] ? "key_file" : "key"),
+			"the key of provider \"%s\" holds characters that a key cannot have",
+			conf->name);
 	return err;
 }
 

@@ -83,7 +83,8 @@ static enum tm_err check_origins(const char *value, char *why, size_t why_bytes)
 		size_t len = strcspn(at, ", ");
 
 		if (!origin_valid(at, len))
-			return wrong(why, why_bytes, "must be origins such as https://www.example.org "
+			return wrong(why, why_bytes,
+				     "must be origins such as https://www.example.org "
 				     "(no path), comma separated, or *");
 		at += len;
 	}
@@ -109,33 +110,34 @@ const size_t tm_setting_section_count =
 const struct tm_setting tm_setting_table[] = {
 	{"", "listen", TM_SET_STRING, 0, OF(listen), "",
 	 .help = "Where the pool listens for the web server: the path of a Unix socket, or "
-	 "127.0.0.1:port or [::1]:port. Empty: no pool; the web server starts the workers."},
+		 "127.0.0.1:port or [::1]:port. Empty: no pool; the web server starts the "
+		 "workers."},
 	{"", "user", TM_SET_STRING, 0, OF(user), "",
 	 .help = "User that the pool becomes after binding its socket. Empty: stays who it is."},
 	{"", "group", TM_SET_STRING, 0, OF(group), "",
 	 .help = "Group that the pool takes. Empty: the user's own."},
 
 	{"log", "level", TM_SET_CHOICE, R, OF(log.level), "info",
-	 .choices = "error|warn|info|debug",
-	 .help = "The least severe lines that are written."},
+	 .choices = "error|warn|info|debug", .help = "The least severe lines that are written."},
 	{"log", "target", TM_SET_STRING, R, OF(log.target), "stderr", .check = check_log_target,
 	 .help = "stderr, syslog, or a file's absolute path. Below a web server, stderr is its "
-	 "error log."},
+		 "error log."},
 
 	{"pool", "workers_max", TM_SET_INT, R, OF(pool.workers_max), "8", RANGE("1", "1000"),
-	 .help = "Worker processes. Each serves one request at a time, mostly waiting for the LLM."},
+	 .help = "Worker processes. Each serves one request at a time, mostly waiting for the "
+		 "LLM."},
 	{"pool", "requests_max", TM_SET_INT, R, OF(pool.requests_max), "10000",
 	 RANGE("0", "1000000000"),
 	 .help = "Requests after which a worker is replaced by a fresh one. 0: never."},
 	{"pool", "stop_timeout", TM_SET_DURATION, R, OF(pool.stop_timeout_ms), "35s",
 	 RANGE("1s", "1h"),
-	 .help = "How long a graceful stop waits for requests in hand before it ends their workers."},
+	 .help = "How long a graceful stop waits for requests in hand before it ends their "
+		 "workers."},
 	{"pool", "backlog", TM_SET_INT, 0, OF(pool.backlog), "511", RANGE("1", "65535"),
 	 .help = "Connections that may wait in the socket's queue."},
-	{"pool", "socket_mode", TM_SET_STRING, 0, OF(pool.socket_mode), "0660",
-	 .check = check_mode,
+	{"pool", "socket_mode", TM_SET_STRING, 0, OF(pool.socket_mode), "0660", .check = check_mode,
 	 .help = "File mode of the Unix socket. Whoever may write to it may call textmill past the "
-	 "web server."},
+		 "web server."},
 	{"pool", "socket_owner", TM_SET_STRING, 0, OF(pool.socket_owner), "",
 	 .help = "Owner of the Unix socket. Empty: who binds it."},
 	{"pool", "socket_group", TM_SET_STRING, 0, OF(pool.socket_group), "",
@@ -144,8 +146,9 @@ const struct tm_setting tm_setting_table[] = {
 	{"auth", "mode", TM_SET_CHOICE, R, OF(auth.mode), "keys", .choices = "keys|off",
 	 .help = "keys: callers present an API key. off: everybody may do everything."},
 	{"auth", "keys_file", TM_SET_PATH, R, OF(auth.keys_file), "",
-	 .help = "File of API keys, one a line, as printed by textmillctl key new. It is read again "
-	 "when it changes."},
+	 .help = "File of API keys, one a line, as printed by textmillctl key new. It is read "
+		 "again "
+		 "when it changes."},
 	{"auth", "public_operations", TM_SET_BOOL, RL, OF(auth.public_operations), "false",
 	 .help = "Whether the list of operations needs no key."},
 	{"auth", "admin_key", TM_SET_SECRET, R | TM_SET_ENV_ONLY, OF(auth.admin_key), "",
@@ -178,8 +181,7 @@ const struct tm_setting tm_setting_table[] = {
 	{"limit", "llm_hour", TM_SET_INT, RL, OF(limit.llm_hour), "100", RANGE("0", "1000000"),
 	 .help = "Calls to an LLM per hour and key; answers from the cache do not count."},
 	{"limit", "login_minute", TM_SET_INT, R, OF(limit.login_minute), "10",
-	 RANGE("0", "1000000"),
-	 .help = "Failed logins per minute and client address."},
+	 RANGE("0", "1000000"), .help = "Failed logins per minute and client address."},
 	{"limit", "on_redis_down", TM_SET_CHOICE, R, OF(limit.on_redis_down), "allow",
 	 .choices = "allow|deny",
 	 .help = "While Redis is away: allow counts in each worker by itself, deny refuses."},
@@ -189,8 +191,7 @@ const struct tm_setting tm_setting_table[] = {
 	{"limits", "text_max", TM_SET_INT, RL, OF(limits.text_max), "10000", RANGE("1", "1000000"),
 	 .help = "Most characters of a text."},
 	{"limits", "question_max", TM_SET_INT, R, OF(limits.question_max), "1000",
-	 RANGE("1", "100000"),
-	 .help = "Most characters of a question."},
+	 RANGE("1", "100000"), .help = "Most characters of a question."},
 	{"limits", "metadata_max", TM_SET_SIZE, R, OF(limits.metadata_max), "4k", RANGE("0", "1m"),
 	 .help = "Largest user_metadata of a request."},
 	{"limits", "body", TM_SET_SIZE, R, OF(limits.body), "1m", RANGE("1k", "64m"),
@@ -212,14 +213,14 @@ const struct tm_setting tm_setting_table[] = {
 	 RANGE("1s", "365d"), .help = "The same for key points."},
 	{"cache", "ttl_questions", TM_SET_DURATION, R, OF(cache.ttl_questions_ms), "1h",
 	 RANGE("1s", "365d"), .help = "The same for questions."},
-	{"cache", "ttl_qa", TM_SET_DURATION, R, OF(cache.ttl_qa_ms), "30m",
-	 RANGE("1s", "365d"), .help = "The same for answers to questions."},
+	{"cache", "ttl_qa", TM_SET_DURATION, R, OF(cache.ttl_qa_ms), "30m", RANGE("1s", "365d"),
+	 .help = "The same for answers to questions."},
 	{"cache", "ttl_default", TM_SET_DURATION, R, OF(cache.ttl_default_ms), "1h",
 	 RANGE("1s", "365d"), .help = "The same for any other operation."},
 
 	{"llm", "deadline", TM_SET_DURATION, RL, OF(llm.deadline_ms), "30s", RANGE("100ms", "10m"),
 	 .help = "The longest a request may take in all: attempts, waits and other providers. The "
-	 "web server's own time-out must be longer."},
+		 "web server's own time-out must be longer."},
 	{"llm", "connect_timeout", TM_SET_DURATION, R, OF(llm.connect_timeout_ms), "5s",
 	 RANGE("50ms", "1m"),
 	 .help = "The longest wait for a connection to a provider, TLS included."},
@@ -228,14 +229,15 @@ const struct tm_setting tm_setting_table[] = {
 	{"llm", "max_tokens", TM_SET_INT, RL, OF(llm.max_tokens), "1024", RANGE("1", "1000000"),
 	 .help = "Most tokens that an answer may have, whatever the operation asks for."},
 	{"llm", "provider", TM_SET_STRING, RL, OF(llm.provider), "",
-	 .help = "Names of the providers to ask, in order, comma separated. Empty: all, in the order "
-	 "they are written."},
+	 .help = "Names of the providers to ask, in order, comma separated. Empty: all, in the "
+		 "order "
+		 "they are written."},
 	{"llm", "model", TM_SET_STRING, RL, OF(llm.model), "",
 	 .help = "Model to ask for instead of the first provider's own. Empty: its own."},
 
 	{"cors", "origins", TM_SET_STRING, R, OF(cors.origins), "", .check = check_origins,
 	 .help = "Origins whose pages may call from a browser, comma separated, such as "
-	 "https://www.example.org. Empty: none."},
+		 "https://www.example.org. Empty: none."},
 };
 const size_t tm_setting_count = sizeof(tm_setting_table) / sizeof(tm_setting_table[0]);
 
@@ -243,7 +245,7 @@ const struct tm_setting tm_provider_table[] = {
 	{"provider", "kind", TM_SET_CHOICE, R, PROVIDER(kind), "openai",
 	 .choices = "openai|extractive",
 	 .help = "openai: any server that speaks OpenAI's format. extractive: built in, picks "
-	 "sentences without an LLM."},
+		 "sentences without an LLM."},
 	{"provider", "url", TM_SET_URL, R, PROVIDER(url), "",
 	 .help = "Base address, such as https://api.openai.com/v1. Not for extractive."},
 	{"provider", "model", TM_SET_STRING, R, PROVIDER(model), "",
@@ -255,13 +257,15 @@ const struct tm_setting tm_provider_table[] = {
 	{"provider", "ca_file", TM_SET_PATH, R, PROVIDER(ca_file), "",
 	 .help = "Certificates (PEM) that the server's must come from. Empty: the system's."},
 	{"provider", "insecure", TM_SET_BOOL, R, PROVIDER(insecure), "false",
-	 .help = "Whether http:// is allowed to a host that is not this one: key and texts then cross "
-	 "the network readable."},
+	 .help = "Whether http:// is allowed to a host that is not this one: key and texts then "
+		 "cross "
+		 "the network readable."},
 	{"provider", "timeout", TM_SET_DURATION, R, PROVIDER(timeout_ms), "0", RANGE("0", "10m"),
 	 .help = "The longest one attempt may take. 0: what is left of llm.deadline."},
 	{"provider", "json_mode", TM_SET_CHOICE, R, PROVIDER(json_mode), "auto",
 	 .choices = "auto|schema|object|off",
-	 .help = "How structured answers are asked for. auto: by schema, where the server takes it."},
+	 .help = "How structured answers are asked for. auto: by schema, where the server takes "
+		 "it."},
 };
 const size_t tm_provider_count = sizeof(tm_provider_table) / sizeof(tm_provider_table[0]);
 

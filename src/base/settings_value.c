@@ -97,8 +97,8 @@ static enum tm_err parse_number(const struct tm_setting *row, const char *text, 
 	if (!read_number(row->type, row->min, &min) || !read_number(row->type, row->max, &max))
 		return wrong(why, why_bytes, "has no range");
 	if (value < min || value > max)
-		return wrong(why, why_bytes, "must be between %s and %s, not %s", row->min, row->max,
-			     echo(text, printed));
+		return wrong(why, why_bytes, "must be between %s and %s, not %s", row->min,
+			     row->max, echo(text, printed));
 	*out = value;
 	return TM_OK;
 }
@@ -173,7 +173,8 @@ static enum tm_err check_text(const struct tm_setting *row, const char *text, ch
 		return wrong(why, why_bytes, "is longer than %d bytes", TM_SET_TEXT_MAX);
 	for (const char *at = text; *at; at++) {
 		if (*at == '\n')
-			return wrong(why, why_bytes, "goes over several lines: is a quote not closed?");
+			return wrong(why, why_bytes,
+				     "goes over several lines: is a quote not closed?");
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			return wrong(why, why_bytes, "holds a control character");
 	}

@@ -153,8 +153,9 @@ enum tm_err tm_url_check_provider(const char *url, bool insecure, char *why, siz
 	if (strpbrk(end, "?#"))
 		return mistake(why, why_bytes, "the URL has a query or a fragment");
 	if (plain && !insecure && !tm_url_loopback(authority.host, authority.host_len))
-		return mistake(why, why_bytes,
-			       "http:// is for loopback hosts: use https://, or set insecure = true");
+		return mistake(
+			why, why_bytes,
+			"http:// is for loopback hosts: use https://, or set insecure = true");
 	return TM_OK;
 }
 
@@ -164,7 +165,8 @@ static enum tm_err check_unix(const char *path, char *why, size_t why_bytes)
 	size_t len = query ? (size_t)(query - path) : strlen(path);
 
 	if (path[0] != '/' || len < 2)
-		return mistake(why, why_bytes, "unix:// is followed by an absolute path: unix:///run/...");
+		return mistake(why, why_bytes,
+			       "unix:// is followed by an absolute path: unix:///run/...");
 	if (len > SOCKET_PATH_MAX)
 		return mistake(why, why_bytes, "the path is longer than 107 bytes");
 	if (query && (strncmp(query, "?db=", 4) != 0 ||
@@ -196,6 +198,7 @@ enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_bytes)
 	if (*end == '\0' || strcmp(end, "/") == 0)
 		return TM_OK;
 	if (*end != '/' || !number_within(end + 1, end + strlen(end), REDIS_DB_MAX))
-		return mistake(why, why_bytes, "the host may be followed by /N, a database number, only");
+		return mistake(why, why_bytes,
+			       "the host may be followed by /N, a database number, only");
 	return TM_OK;
 }

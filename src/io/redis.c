@@ -21,7 +21,7 @@
 enum {
 	DISCARD_MAX = 1024,	/* answers of send not yet in */
 	RETRY_MIN_MS = 250, RETRY_MAX_MS = 1000,
-	TRY_MS = 1000,		/* a background attempt takes at least this before it is given up */
+	TRY_MS = 1000,		/* a background attempt is not given up before */
 	GREETING_MAX = 4 + TM_SCRIPT_COUNT
 };
 
@@ -34,7 +34,7 @@ struct tm_redis {
 	enum state state;
 	struct tm_redis_link link;	/* closed in FRESH and DOWN */
 	int failures;			/* in a row */
-	bool unreached;			/* the last failure came before a greeting was complete */
+	bool unreached;			/* the last failure came before it was UP */
 	int64_t next_ms;		/* DOWN: try then; TRYING: give up then */
 	uint64_t trips;
 

@@ -1,6 +1,6 @@
 /*
- * One connection to Redis, with deadlines, a breaker and pipelines. The only file that knows
- * hiredis.
+ * One connection to Redis, with deadlines, a breaker and pipelines. The program has to ignore
+ * SIGPIPE. Redis 5 or newer.
  *
  * Commands are queued and sent together; one wait, bounded by one deadline, brings all their
  * answers. After a failure the connection is closed (a late reply must never answer the next
@@ -64,7 +64,8 @@ enum tm_script { TM_SCRIPT_ADMIT, TM_SCRIPT_COUNT };
 enum { TM_REDIS_PIPELINE = 128 };
 
 int tm_redis_queue(struct tm_redis *redis, int argc, const char *const *argv, const size_t *lens);
-/* The same for plain words: format with %s (C string), %b (pointer, size_t) and %lld. */
+/* The same for words with blanks between: %s (C string), %b (pointer, size_t), %d, %lld, %%;
+ * what they insert may hold blanks. Any other conversion breaks the pipeline as a full one. */
 int tm_redis_queuef(struct tm_redis *redis, const char *fmt, ...);
 /* EVALSHA of a script; loaded again by itself where Redis has forgotten it. argv: keys_count
  * keys, then the arguments. */
@@ -82,7 +83,9 @@ int tm_redis_queue_script(struct tm_redis *redis, enum tm_script script, int key
 TM_CHECK enum tm_err tm_redis_run(struct tm_redis *redis);
 
 /* Sends what is queued and does not wait: the answers are read and thrown away before the
- * next run or by poll. TM_OK means handed to the connection; otherwise as run. */
+ * next run or by poll. TM_OK means handed to the connection; otherwise as run. Waits as run
+ * does only to connect at first use, and when Redis is far behind: over 1024 answers missing,
+ * or earlier bytes not taken. A script that Redis has forgotten is lost, once. */
 TM_CHECK enum tm_err tm_redis_send(struct tm_redis *redis);
 
 /* The answer with that index; a TM_REPLY_NIL for one out of range. */

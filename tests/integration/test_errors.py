@@ -7,6 +7,7 @@ import pytest
 
 from lib import fcgi
 from lib.llm import Step
+from lib.proc import wait_until
 
 TEXT = "Every error has a status, a code and a line in the log, and this text has none of them."
 NO_LIMITS = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
@@ -26,9 +27,10 @@ def check(response, status, code, site=None):
     assert problem["type"] == "https://textmill.dev/errors/" + code.replace("_", "-")
     assert problem["title"] and problem["detail"]
     assert problem["request_id"] == response.headers["X-Request-ID"]
-    if site:
-        lines = [line for line in site.log.splitlines() if f"[{problem['request_id']}]" in line]
-        assert any(f"{status} {code}" in line for line in lines), site.log[-2000:]
+    if site:    # the line is written once the answer has left
+        wait_until(lambda: any(
+            f"[{problem['request_id']}]" in line and f"{status} {code}" in line
+            for line in site.log.splitlines()), f"the log line of the {status}")
     return problem
 
 

@@ -4,9 +4,8 @@ wants to be impolite."""
 import http.client
 import json as json_module
 import socket
-from dataclasses import dataclass
-
 from contextlib import closing
+from dataclasses import dataclass
 
 
 @dataclass
@@ -43,7 +42,8 @@ class Client:
     def request(self, method, path, json=None, body=None, headers=None, chunked=False):
         """body: bytes, or an iterable of bytes with chunked. json sets the type, too."""
         fields = dict(headers or {})
-        if self.key is not None and not {"authorization", "x-api-key"} & {n.lower() for n in fields}:
+        has_key = {"authorization", "x-api-key"} & {name.lower() for name in fields}
+        if self.key is not None and not has_key:
             fields["Authorization"] = f"Bearer {self.key}"
         if json is not None:
             body = json_module.dumps(json).encode()

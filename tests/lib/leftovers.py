@@ -22,7 +22,8 @@ def processes_of(directory):
             where = os.fsencode(os.readlink(entry / "cwd"))
             if needle in cmdline or where == needle or where.startswith(needle + b"/") \
                     or needle in entry.joinpath("environ").read_bytes():
-                found.append((int(entry.name), cmdline.replace(b"\0", b" ").decode(errors="replace")))
+                words = cmdline.replace(b"\0", b" ").decode(errors="replace")
+                found.append((int(entry.name), words))
         except OSError:
             continue    # ended meanwhile, or another user's
     return found

@@ -121,7 +121,8 @@ Test(conf, hands_on_values_in_order_with_their_lines)
 
 Test(conf, accepts_a_file_without_settings)
 {
-	static const char *const texts[] = {"", "\n", "# only this", "pool { }\n", "\xef\xbb\xbf#\n"};
+	static const char *const texts[] = {"", "\n", "# only this", "pool { }\n",
+					    "\xef\xbb\xbf#\n"};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		cr_expect_eq(read_text(texts[i]), TM_OK, "%s", texts[i]);
@@ -144,54 +145,73 @@ Test(conf, reports_each_mistake_with_its_line)
 		const char *text, *reports;
 	} cases[] = {
 		{"lisen = x\n", "a:1: \"lisen\" is unknown; did you mean \"listen\"?\n"},
-		{"\n\n# c\npool { workers_mx = 3 }", "a:4: \"workers_mx\" is unknown in pool; did you "
+		{"\n\n# c\npool { workers_mx = 3 }",
+		 "a:4: \"workers_mx\" is unknown in pool; did you "
 		 "mean \"workers_max\"?\n"},
 		{"quite_other = 1", "a:1: \"quite_other\" is unknown\n"},
 		{"timeout = 1", "a:1: \"timeout\" is unknown: it belongs into redis { }\n"},
 		{"pool { listen = x }", "a:1: \"listen\" is unknown in pool: it stands outside of "
-		 "sections\n"},
-		{"reddis {\n url = x\n}\n", "a:1: \"reddis\" is unknown; did you mean \"redis\"?\n"},
+					"sections\n"},
+		{"reddis {\n url = x\n}\n",
+		 "a:1: \"reddis\" is unknown; did you mean \"redis\"?\n"},
 		{"foo \"t\" { a = 1 b = 2 }", "a:1: \"foo\" is unknown\n"},
 		{"redis { tls { cert = x } }", "a:1: \"tls\" is unknown in redis\n"},
 		{"redis|url = x", "a:1: \"url\" is unknown: it belongs into redis { }\n"},
 		{"# c\nlisten = bad", "a:2: listen: is bad\n"},
 		{"pool {\n/* c\n */ mode = bad }", "a:3: pool.mode: is bad\n"},
 		{"listen = x\nlisten = y", "a:2: \"listen\" was already set on line 1\n"},
-		{"pool { mode = a }\npool { mode = b }", "a:2: \"mode\" was already set on line 1\n"},
+		{"pool { mode = a }\npool { mode = b }",
+		 "a:2: \"mode\" was already set on line 1\n"},
 		{"provider a { kind = x }\nprovider a { model = y\nkind = z }",
 		 "a:2: provider \"a\" is already there, in a:1\n"},
 		{"provider a { }", "a:1: section provider is empty\n"},
-		{"listen = # nothing\npool { mode = x }", "a:1: the value is missing: # begins a comment; "
+		{"listen = # nothing\npool { mode = x }",
+		 "a:1: the value is missing: # begins a comment; "
 		 "put a value that begins so in quotes\n"},
-		{"listen = //x\n", "a:1: the value is missing: // begins a comment; put a value that "
+		{"listen = //x\n",
+		 "a:1: the value is missing: // begins a comment; put a value that "
 		 "begins so in quotes\n"},
 		{"listen = *:80\n", "a:1: a * or + outside quotes: put the value in quotes\n"},
-		{"listen = a#b\n", "a:1: an unquoted value ends at any of # \" ' * + , = { ( : put the "
+		{"listen = a#b\n",
+		 "a:1: an unquoted value ends at any of # \" ' * + , = { ( : put the "
 		 "value in quotes, or a space behind it\n"},
 		{"\nlisten = \"x\n\n", "a:2: the quote that opens here is never closed\n"},
-		{"listen = x\n/* never closed", "a:2: the comment that begins here is never closed: */ is "
+		{"listen = x\n/* never closed",
+		 "a:2: the comment that begins here is never closed: */ is "
 		 "missing\n"},
-		{"listen = \"a${b\"\n}", "a:1: ${ begins the name of a variable, and no } ends it: write "
-		 "\\${ in double quotes for the characters\na:2: } closes nothing\na:2: what stands "
+		{"listen = \"a${b\"\n}",
+		 "a:1: ${ begins the name of a variable, and no } ends it: write "
+		 "\\${ in double quotes for the characters\na:2: } closes nothing\na:2: what "
+		 "stands "
 		 "behind this mistake was not read\n"},
 		{"pool {\nmode = x\n", "a:1: the { that opens here is never closed\n"},
-		{"pool { mode = x }\nlisten =\n", "a:3: the file ends where a value should stand\na:3: "
+		{"pool { mode = x }\nlisten =\n",
+		 "a:3: the file ends where a value should stand\na:3: "
 		 "what stands behind this mistake was not read\n"},
-		{"listen x\n", "a:1: \"listen\" is not followed by = and a value\na:1: what stands behind "
+		{"listen x\n",
+		 "a:1: \"listen\" is not followed by = and a value\na:1: what stands behind "
 		 "this mistake was not read\n"},
-		{"pool = 5\n", "a:1: section \"pool\" is not followed by {\na:1: what stands behind this "
+		{"pool = 5\n",
+		 "a:1: section \"pool\" is not followed by {\na:1: what stands behind this "
 		 "mistake was not read\n"},
-		{"provider {\nkind = x }\n", "a:1: section \"provider\" needs a name: provider \"name\" { }"
+		{"provider {\nkind = x }\n",
+		 "a:1: section \"provider\" needs a name: provider \"name\" { }"
 		 "\na:1: what stands behind this mistake was not read\n"},
-		{"pool { mode = a b }\n", "a:1: there is more text behind the value of \"mode\": put a "
-		 "value with spaces in quotes\na:1: what stands behind this mistake was not read\n"},
-		{"word\n\nlisten = x", "a:1: \"word\" is neither a setting (name = value) nor a section "
+		{"pool { mode = a b }\n",
+		 "a:1: there is more text behind the value of \"mode\": put a "
+		 "value with spaces in quotes\na:1: what stands behind this mistake was not "
+		 "read\n"},
+		{"word\n\nlisten = x",
+		 "a:1: \"word\" is neither a setting (name = value) nor a section "
 		 "(name { })\na:1: what stands behind this mistake was not read\n"},
-		{"listen += x", "a:1: \"listen\" takes one value: write = instead of +=\na:1: what stands "
+		{"listen += x",
+		 "a:1: \"listen\" takes one value: write = instead of +=\na:1: what stands "
 		 "behind this mistake was not read\n"},
-		{"include \"x\"", "a:1: an include is written include(\"file\")\na:1: what stands behind "
+		{"include \"x\"",
+		 "a:1: an include is written include(\"file\")\na:1: what stands behind "
 		 "this mistake was not read\n"},
-		{"pool { include(\"x\") }", "a:1: \"include\" is neither a setting (name = value) nor a "
+		{"pool { include(\"x\") }",
+		 "a:1: \"include\" is neither a setting (name = value) nor a "
 		 "section (name { })\na:1: what stands behind this mistake was not read\n"},
 	};
 
@@ -210,7 +230,8 @@ Test(conf, goes_on_behind_a_mistake)
 	       "a:1: \"lisen\" is unknown; did you mean \"listen\"?\n"
 	       "a:2: \"foo\" is unknown\n"
 	       "a:3: \"bar\" is unknown\n"
-	       "a:4: an unquoted value ends at any of # \" ' * + , = { ( : put the value in quotes, or "
+	       "a:4: an unquoted value ends at any of # \" ' * + , = { ( : put the value in "
+	       "quotes, or "
 	       "a space behind it\n"
 	       "a:5: pool.mode: is bad\n");
 }
@@ -218,15 +239,33 @@ Test(conf, goes_on_behind_a_mistake)
 Test(conf, never_repeats_what_may_be_a_secret)
 {
 	static const char *const texts[] = {
-		"password = a canary", "password = canary canary = x", "password = a canary { x = 1 }",
-		"password = a canary \"t\" { x = 1 }", "password = a#canary", "password = canary=x",
-		"password = #canary", "password = //canary", "password = /*canary*/", "password = a+canary",
-		"password = canary, canary", "password = (canary)", "password = \"a\" canary",
-		"password = \"a\"canary", "password = \"canary", "password = 'a\\'canary",
-		"password = \"\\z\\999canary\"", "password = \"\\777canary\"", "password = ${canary",
-		"password = \"${canary\"", "password \"canary\"", "password == canary",
-		"password = { canary }", "password += canary", "password = a\ncanary",
-		"password = canary canary canary\ntimeout = 1", "url = redis://u:a canary@h",
+		"password = a canary",
+		"password = canary canary = x",
+		"password = a canary { x = 1 }",
+		"password = a canary \"t\" { x = 1 }",
+		"password = a#canary",
+		"password = canary=x",
+		"password = #canary",
+		"password = //canary",
+		"password = /*canary*/",
+		"password = a+canary",
+		"password = canary, canary",
+		"password = (canary)",
+		"password = \"a\" canary",
+		"password = \"a\"canary",
+		"password = \"canary",
+		"password = 'a\\'canary",
+		"password = \"\\z\\999canary\"",
+		"password = \"\\777canary\"",
+		"password = ${canary",
+		"password = \"${canary\"",
+		"password \"canary\"",
+		"password == canary",
+		"password = { canary }",
+		"password += canary",
+		"password = a\ncanary",
+		"password = canary canary canary\ntimeout = 1",
+		"url = redis://u:a canary@h",
 		"password = bad canary = 5",
 	};
 
@@ -268,8 +307,10 @@ Test(conf, reports_includes_that_cannot_be)
 {
 	char wanted[256];
 
-	cr_expect_eq(read_text("include(\"none/*.conf\")\n"), TM_OK);	/* a pattern may match nothing */
-	cr_expect_eq(read_text("\ninclude(\"none.conf\")\ninclude(\"/tmp\")\ninclude()\n"), TM_EINVAL);
+	cr_expect_eq(read_text("include(\"none/*.conf\")\n"),
+		     TM_OK); /* a pattern may match nothing */
+	cr_expect_eq(read_text("\ninclude(\"none.conf\")\ninclude(\"/tmp\")\ninclude()\n"),
+		     TM_EINVAL);
 	(void)snprintf(wanted, sizeof(wanted), "a:2: there is no file none.conf to include\n"
 		       "a:3: cannot read /tmp: %s\na:4: include takes one file name\n",
 		       strerror(EISDIR));
@@ -326,7 +367,8 @@ Test(conf, survives_any_number_of_mistakes)
 
 Test(conf, finds_the_nearest_name)
 {
-	static const char *const known[] = {"listen", "log", "redis", "requests_max", "workers_max"};
+	static const char *const known[] = {"listen", "log", "redis", "requests_max",
+					    "workers_max"};
 	static const struct {
 		const char *wrong, *nearest;
 	} cases[] = {

@@ -3,7 +3,6 @@
 #include "redis_server.h"
 
 #include "base/clock.h"
-#include "io/redis_url.h"
 
 enum { SHORT_MS = 60 };
 
@@ -73,69 +72,6 @@ static int64_t idle_until_up(struct tm_redis *handle, int64_t limit_ms)
 		tm_redis_poll(handle);
 	}
 	return tm_clock_mono_ms() - start_ms;
-}
-
-Test(redis, url_is_taken_apart)
-{
-	static const struct {
-		const char *text, *path, *host;
-		int port;
-		int64_t db;
-		const char *username, *password;
-	} cases[] = {
-		{"unix:///run/redis.sock", "/run/redis.sock", "", 0, 0, "", ""},
-		{"unix:///run/redis.sock?db=3", "/run/redis.sock", "", 0, 3, "", ""},
-		{"redis://localhost", "", "localhost", 6379, 0, "", ""},
-		{"redis://localhost/", "", "localhost", 6379, 0, "", ""},
-		{"redis://10.0.0.1:7000/15", "", "10.0.0.1", 7000, 15, "", ""},
-		{"redis://[::1]:7000", "", "::1", 7000, 0, "", ""},
-		{"redis://:pass@h", "", "h", 6379, 0, "", "pass"},
-		{"redis://user:p%40ss%2f@h:1/2", "", "h", 1, 2, "user", "p@ss/"},
-		{"redis://user:a@b@h", "", "h", 6379, 0, "user", "a@b"},
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct tm_redis_url url;
-
-		cr_assert_eq(tm_redis_url_parse(cases[i].text, &url), TM_OK, "%s", cases[i].text);
-		cr_assert_str_eq(url.path, cases[i].path, "%s", cases[i].text);
-		cr_assert_str_eq(url.host, cases[i].host, "%s", cases[i].text);
-		cr_assert_eq(url.port, cases[i].port, "%s", cases[i].text);
-		cr_assert_eq(url.db, cases[i].db, "%s", cases[i].text);
-		cr_assert_str_eq(url.username, cases[i].username, "%s", cases[i].text);
-		cr_assert_str_eq(url.password, cases[i].password, "%s", cases[i].text);
-	}
-}
-
-Test(redis, bad_url_is_refused)
-{
-	static const char *const cases[] = {
-		"", "redis", "redis://", "redis://:6379", "redis://h:0", "redis://h:65536",
-		"redis://h:x", "redis://h/x", "redis://h/-1", "redis://[::1", "redis://a b",
-		"redis://u:%zz@h", "redis://u:%00@h", "rediss://h", "http://h", "unix://", "unix:///",
-		"unix://relative", "unix:///s?db=", "unix:///s?database=1",
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct tm_redis_conf conf = {
-			.url = cases[i], .username = "", .password = "", .timeout_ms = 100,
-		};
-		struct tm_redis *handle = NULL;
-
-		cr_assert_eq(tm_redis_new(&handle, &conf), TM_EINVAL, "%s", cases[i]);
-		cr_assert_null(handle);
-	}
-}
-
-Test(redis, socket_path_is_as_long_as_an_address_holds)
-{
-	char text[256];
-	struct tm_redis_url url;
-
-	(void)snprintf(text, sizeof(text), "unix:///%0106d", 0);
-	cr_assert_eq(tm_redis_url_parse(text, &url), TM_OK);
-	(void)snprintf(text, sizeof(text), "unix:///%0107d", 0);
-	cr_assert_eq(tm_redis_url_parse(text, &url), TM_EINVAL);
 }
 
 Test(redis, every_kind_of_answer_arrives, .init = start, .fini = stop)

@@ -73,35 +73,50 @@ Test(settings, reads_good_values_of_every_type)
 	static const struct {
 		const char *env, *value, *text;
 	} cases[] = {
-		{"TEXTMILL_REDIS_TIMEOUT", "5ms", "5ms"}, {"TEXTMILL_REDIS_TIMEOUT", "2", "2s"},
-		{"TEXTMILL_REDIS_TIMEOUT", "5000ms", "5s"}, {"TEXTMILL_CACHE_STALE", "0", "0"},
-		{"TEXTMILL_CACHE_STALE", "90m", "90m"}, {"TEXTMILL_CACHE_STALE", "48h", "2d"},
-		{"TEXTMILL_CACHE_STALE", "30d", "30d"}, {"TEXTMILL_CACHE_STALE", "1001ms", "1001ms"},
-		{"TEXTMILL_LIMITS_BODY", "1024", "1k"}, {"TEXTMILL_LIMITS_BODY", "64M", "64m"},
-		{"TEXTMILL_LIMITS_BODY", "1025", "1025"}, {"TEXTMILL_LIMITS_METADATA_MAX", "0k", "0"},
-		{"TEXTMILL_POOL_WORKERS_MAX", "1", "1"}, {"TEXTMILL_POOL_WORKERS_MAX", "1000", "1000"},
-		{"TEXTMILL_CACHE_SHARED", "yes", "true"}, {"TEXTMILL_CACHE_SHARED", "on", "true"},
-		{"TEXTMILL_CACHE_SHARED", "1", "true"}, {"TEXTMILL_CACHE_ENABLED", "no", "false"},
-		{"TEXTMILL_CACHE_ENABLED", "off", "false"}, {"TEXTMILL_CACHE_ENABLED", "0", "false"},
-		{"TEXTMILL_LOG_LEVEL", "error", "error"}, {"TEXTMILL_LOG_LEVEL", "debug", "debug"},
+		{"TEXTMILL_REDIS_TIMEOUT", "5ms", "5ms"},
+		{"TEXTMILL_REDIS_TIMEOUT", "2", "2s"},
+		{"TEXTMILL_REDIS_TIMEOUT", "5000ms", "5s"},
+		{"TEXTMILL_CACHE_STALE", "0", "0"},
+		{"TEXTMILL_CACHE_STALE", "90m", "90m"},
+		{"TEXTMILL_CACHE_STALE", "48h", "2d"},
+		{"TEXTMILL_CACHE_STALE", "30d", "30d"},
+		{"TEXTMILL_CACHE_STALE", "1001ms", "1001ms"},
+		{"TEXTMILL_LIMITS_BODY", "1024", "1k"},
+		{"TEXTMILL_LIMITS_BODY", "64M", "64m"},
+		{"TEXTMILL_LIMITS_BODY", "1025", "1025"},
+		{"TEXTMILL_LIMITS_METADATA_MAX", "0k", "0"},
+		{"TEXTMILL_POOL_WORKERS_MAX", "1", "1"},
+		{"TEXTMILL_POOL_WORKERS_MAX", "1000", "1000"},
+		{"TEXTMILL_CACHE_SHARED", "yes", "true"},
+		{"TEXTMILL_CACHE_SHARED", "on", "true"},
+		{"TEXTMILL_CACHE_SHARED", "1", "true"},
+		{"TEXTMILL_CACHE_ENABLED", "no", "false"},
+		{"TEXTMILL_CACHE_ENABLED", "off", "false"},
+		{"TEXTMILL_CACHE_ENABLED", "0", "false"},
+		{"TEXTMILL_LOG_LEVEL", "error", "error"},
+		{"TEXTMILL_LOG_LEVEL", "debug", "debug"},
 		{"TEXTMILL_LOG_TARGET", "/var/log/x", "\"/var/log/x\""},
-		{"TEXTMILL_LISTEN", "", "\"\""}, {"TEXTMILL_LISTEN", "a \"b\" \\ ${c}",
-		 "\"a \\\"b\\\" \\\\ \\${c}\""},
+		{"TEXTMILL_LISTEN", "", "\"\""},
+		{"TEXTMILL_LISTEN", "a \"b\" \\ ${c}", "\"a \\\"b\\\" \\\\ \\${c}\""},
 		{"TEXTMILL_POOL_SOCKET_MODE", "600", "\"600\""},
 		{"TEXTMILL_AUTH_KEYS_FILE", "/k", "\"/k\""},
-		{"TEXTMILL_REDIS_PASSWORD", "p w", "\"***\""}, {"ADMIN_API_KEY", "0123456789abcdef", "\"***\""},
-		{"ADMIN_API_KEY", "", "\"\""}, {"TEXTMILL_USER", "www-data", "\"www-data\""},
+		{"TEXTMILL_REDIS_PASSWORD", "p w", "\"***\""},
+		{"ADMIN_API_KEY", "0123456789abcdef", "\"***\""},
+		{"ADMIN_API_KEY", "", "\"\""},
+		{"TEXTMILL_USER", "www-data", "\"www-data\""},
 		{"TEXTMILL_REDIS_URL", "redis://u:secret@h:1/2", "\"redis://u:***@h:1/2\""},
 		{"TEXTMILL_REDIS_URL", "redis://:se:cr@et@h", "\"redis://:***@h\""},
 		{"TEXTMILL_CORS_ORIGINS", "https://a.example, http://b:81",
-		 "\"https://a.example, http://b:81\""}, {"TEXTMILL_CORS_ORIGINS", "*", "\"*\""},
+		 "\"https://a.example, http://b:81\""},
+		{"TEXTMILL_CORS_ORIGINS", "*", "\"*\""},
 	};
 	char entry[128], text[256];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		(void)snprintf(entry, sizeof(entry), "%s=%s", cases[i].env, cases[i].value);
 		cr_expect_eq(load("", ENV(entry)), TM_OK, "%s\n%s", entry, tm_buf_text(&reports));
-		cr_expect_str_eq(value_of(cases[i].env, text), cases[i].text, "%s: %s", entry, text);
+		cr_expect_str_eq(value_of(cases[i].env, text), cases[i].text, "%s: %s", entry,
+				 text);
 	}
 }
 
@@ -115,12 +130,14 @@ Test(settings, refuses_bad_values_of_every_type)
 		{"TEXTMILL_REDIS_TIMEOUT", "1x", "\"1x\" is no time"},
 		{"TEXTMILL_REDIS_TIMEOUT", "1 s", "\"1 s\" is no time"},
 		{"TEXTMILL_REDIS_TIMEOUT", "-1s", "\"-1s\" is no time"},
-		{"TEXTMILL_REDIS_TIMEOUT", "0.1s", "is no time"}, {"TEXTMILL_REDIS_TIMEOUT", "", "is no time"},
+		{"TEXTMILL_REDIS_TIMEOUT", "0.1s", "is no time"},
+		{"TEXTMILL_REDIS_TIMEOUT", "", "is no time"},
 		{"TEXTMILL_REDIS_TIMEOUT", "1M", "is no time"},
 		{"TEXTMILL_CACHE_STALE", "9223372036854775807d", "is no time"},
 		{"TEXTMILL_CACHE_STALE", "99999999999999999999", "is no time"},
 		{"TEXTMILL_CACHE_STALE", "31d", "must be between 0 and 30d"},
-		{"TEXTMILL_LIMITS_BODY", "1kb", "is no size"}, {"TEXTMILL_LIMITS_BODY", "m", "is no size"},
+		{"TEXTMILL_LIMITS_BODY", "1kb", "is no size"},
+		{"TEXTMILL_LIMITS_BODY", "m", "is no size"},
 		{"TEXTMILL_LIMITS_BODY", "1023", "must be between 1k and 64m, not 1023"},
 		{"TEXTMILL_POOL_WORKERS_MAX", "0", "must be between 1 and 1000, not 0"},
 		{"TEXTMILL_POOL_WORKERS_MAX", "1001", "must be between 1 and 1000, not 1001"},
@@ -181,7 +198,8 @@ Test(settings, bounds_the_length_of_texts_and_keys)
 Test(settings, prefers_environment_over_file_over_default)
 {
 	cr_assert_eq(load("limit { minute = 7 hour = 8 }\nlisten = /file\n",
-			  ENV("TEXTMILL_LIMIT_HOUR=9", "TEXTMILL_LISTEN=/env", "HOME=/", "X")), TM_OK);
+			  ENV("TEXTMILL_LIMIT_HOUR=9", "TEXTMILL_LISTEN=/env", "HOME=/", "X")),
+		     TM_OK);
 	cr_expect_eq(settings.limit.minute, 7);
 	cr_expect_eq(settings.limit.hour, 9);
 	cr_expect_eq(settings.limit.llm_hour, 100);
@@ -209,11 +227,12 @@ Test(settings, warns_of_unknown_names_in_the_environment)
 {
 	cr_expect_eq(load("", ENV("TEXTMILL_REDS_URL=canary", "TEXTMILL_QUITE_SOMETHING_ELSE=1",
 				  "TEXTMILL_CONF=x", "TEXTMILL_AUTH_ADMIN_KEY=canary")), TM_OK);
-	expect_reports("warnings",
-		       "environment: warning: TEXTMILL_REDS_URL is no setting and is ignored; did you "
-		       "mean TEXTMILL_REDIS_URL?\n"
-		       "environment: warning: TEXTMILL_QUITE_SOMETHING_ELSE is no setting and is ignored\n"
-		       "environment: warning: TEXTMILL_AUTH_ADMIN_KEY is no setting and is ignored\n");
+	expect_reports(
+		"warnings",
+		"environment: warning: TEXTMILL_REDS_URL is no setting and is ignored; did you "
+		"mean TEXTMILL_REDIS_URL?\n"
+		"environment: warning: TEXTMILL_QUITE_SOMETHING_ELSE is no setting and is ignored\n"
+		"environment: warning: TEXTMILL_AUTH_ADMIN_KEY is no setting and is ignored\n");
 }
 
 Test(settings, reports_every_mistake_with_its_place)
@@ -223,15 +242,16 @@ Test(settings, reports_every_mistake_with_its_place)
 			  "auth { admin_key = canarycanarycanary }\n"
 			  "llm { deadline = 1ms\nmodel = \"a\n\" }\n",
 			  ENV("TEXTMILL_CACHE_SHARED=perhaps", "ADMIN_API_KEY=canary")), TM_EINVAL);
-	expect_reports("all",
-		       "a:2: \"lisen\" is unknown; did you mean \"listen\"?\n"
-		       "a:4: pool.workers_max: must be between 1 and 1000, not 5000\n"
-		       "a:8: \"admin_key\" is unknown in auth\n"
-		       "a:9: llm.deadline: must be between 100ms and 10m, not 1ms\n"
-		       "a:11: llm.model: goes over several lines: is a quote not closed?\n"
-		       "environment: TEXTMILL_CACHE_SHARED: must be true or false, not \"perhaps\"\n"
-		       "environment: ADMIN_API_KEY: must be 16 to 256 visible characters\n"
-		       "a:6: limits.text_min is greater than limits.text_max\n");
+	expect_reports(
+		"all",
+		"a:2: \"lisen\" is unknown; did you mean \"listen\"?\n"
+		"a:4: pool.workers_max: must be between 1 and 1000, not 5000\n"
+		"a:8: \"admin_key\" is unknown in auth\n"
+		"a:9: llm.deadline: must be between 100ms and 10m, not 1ms\n"
+		"a:11: llm.model: goes over several lines: is a quote not closed?\n"
+		"environment: TEXTMILL_CACHE_SHARED: must be true or false, not \"perhaps\"\n"
+		"environment: ADMIN_API_KEY: must be 16 to 256 visible characters\n"
+		"a:6: limits.text_min is greater than limits.text_max\n");
 }
 
 Test(settings, reads_the_password_file_unless_a_password_is_set)
@@ -271,16 +291,28 @@ Test(settings, reads_the_password_file_unless_a_password_is_set)
 Test(settings, lets_a_location_override_what_is_marked_for_it)
 {
 	static const char *const may[] = {
-		"TEXTMILL_LLM_MODEL", "TEXTMILL_LLM_PROVIDER", "TEXTMILL_LLM_DEADLINE",
-		"TEXTMILL_LLM_MAX_TOKENS", "TEXTMILL_LIMIT_MINUTE", "TEXTMILL_LIMIT_HOUR",
-		"TEXTMILL_LIMIT_LLM_HOUR", "TEXTMILL_LIMITS_TEXT_MAX", "TEXTMILL_LIMITS_TEXT_MIN",
-		"TEXTMILL_CACHE_ENABLED", "TEXTMILL_CACHE_SHARED", "TEXTMILL_AUTH_PUBLIC_OPERATIONS",
+		"TEXTMILL_LLM_MODEL",       "TEXTMILL_LLM_PROVIDER",
+		"TEXTMILL_LLM_DEADLINE",    "TEXTMILL_LLM_MAX_TOKENS",
+		"TEXTMILL_LIMIT_MINUTE",    "TEXTMILL_LIMIT_HOUR",
+		"TEXTMILL_LIMIT_LLM_HOUR",  "TEXTMILL_LIMITS_TEXT_MAX",
+		"TEXTMILL_LIMITS_TEXT_MIN", "TEXTMILL_CACHE_ENABLED",
+		"TEXTMILL_CACHE_SHARED",    "TEXTMILL_AUTH_PUBLIC_OPERATIONS",
 	};
 	static const char *const may_not[] = {
-		"TEXTMILL_REDIS_URL", "TEXTMILL_AUTH_MODE", "TEXTMILL_AUTH_KEYS_FILE", "TEXTMILL_LISTEN",
-		"TEXTMILL_REDIS_PREFIX", "ADMIN_API_KEY", "TEXTMILL_LIMITS_BODY", "TEXTMILL_CONF",
-		"TEXTMILL_", "TEXTMILL_LLM", "TEXTMILL_LLM_MODELS", "textmill_llm_model",
-		"HTTP_TEXTMILL_LLM_MODEL", "",
+		"TEXTMILL_REDIS_URL",
+		"TEXTMILL_AUTH_MODE",
+		"TEXTMILL_AUTH_KEYS_FILE",
+		"TEXTMILL_LISTEN",
+		"TEXTMILL_REDIS_PREFIX",
+		"ADMIN_API_KEY",
+		"TEXTMILL_LIMITS_BODY",
+		"TEXTMILL_CONF",
+		"TEXTMILL_",
+		"TEXTMILL_LLM",
+		"TEXTMILL_LLM_MODELS",
+		"textmill_llm_model",
+		"HTTP_TEXTMILL_LLM_MODEL",
+		"",
 	};
 	size_t marked = 0;
 	struct tm_settings copy;
@@ -322,7 +354,8 @@ Test(settings, never_prints_or_reports_a_secret)
 		"provider a { url = https://h model = m key = canary3 }\n";
 	static const char bad[] =
 		"redis { url = \"redis://u:canary1@h:x\" password = \"canary2\n\" }\n"
-		"provider a { url = \"https://u:canary3@h?k=canary4\" model = m key = \"canary 5\" }\n";
+		"provider a { url = \"https://u:canary3@h?k=canary4\" model = m key = \"canary 5\" "
+		"}\n";
 	char *text;
 
 	cr_assert_eq(load(good, ENV("ADMIN_API_KEY=canary-canary-canary",
@@ -334,7 +367,8 @@ Test(settings, never_prints_or_reports_a_secret)
 	cr_expect_not_null(strstr(text, "\tkey = \"***\"\n"));
 	free(text);
 	cr_assert_eq(load(bad, ENV("ADMIN_API_KEY=canary", "USER_API_KEY=canary canary canary",
-				   "OPENAI_API_KEY=canary", "TEXTMILL_REDIS_URL=canary")), TM_EINVAL);
+				   "OPENAI_API_KEY=canary", "TEXTMILL_REDIS_URL=canary")),
+		     TM_EINVAL);
 	cr_expect_null(strstr(tm_buf_text(&reports), "canary"), "%s", tm_buf_text(&reports));
 }
 
@@ -342,12 +376,18 @@ Test(settings, prints_a_file_that_means_the_same)
 {
 	char *first, *second;
 
-	cr_assert_eq(load("listen = \"/a \\\"b\\\" \\${HOME} \\\\\"\nlog { level = debug target = syslog }\n"
+	cr_assert_eq(load("listen = \"/a \\\"b\\\" \\${HOME} \\\\\"\nlog { level = debug target = "
+			  "syslog }\n"
 			  "redis { timeout = 1500ms prefix = \"x y\" }\nlimits { body = 3k }\n"
-			  "provider a { kind = extractive }\n", NULL), TM_EINVAL);
-	cr_assert_eq(load("listen = \"/a \\\"b\\\" \\${HOME} \\\\\"\nlog { level = debug target = syslog }\n"
+			  "provider a { kind = extractive }\n",
+			  NULL),
+		     TM_EINVAL);
+	cr_assert_eq(load("listen = \"/a \\\"b\\\" \\${HOME} \\\\\"\nlog { level = debug target = "
+			  "syslog }\n"
 			  "redis { timeout = 1500ms prefix = \"x:\" }\nlimits { body = 3k }\n"
-			  "provider a { url = https://h/v1 model = \"m n\" timeout = 90 }\n", NULL), TM_OK);
+			  "provider a { url = https://h/v1 model = \"m n\" timeout = 90 }\n",
+			  NULL),
+		     TM_OK);
 	first = printed(NULL);
 	cr_assert_eq(load(first, NULL), TM_OK, "%s", tm_buf_text(&reports));
 	second = printed(NULL);
@@ -397,23 +437,26 @@ Test(settings, samples_a_file_of_all_defaults)
 	expect_reports("uncommented", "");
 	all = printed(NULL);
 	/* The same but for the provider at the end. */
-	cr_expect_eq(strncmp(all, defaults, (size_t)(strstr(defaults, "provider \"") - defaults)), 0);
+	cr_expect_eq(strncmp(all, defaults, (size_t)(strstr(defaults, "provider \"") - defaults)),
+		     0);
 	cr_expect_not_null(strstr(all, "provider \"main\" {\n\tkind = openai\n"));
 	free(all);
 	free(defaults);
 	free(text);
 }
 
-/* A file of the source tree; make check names the tree in srcdir. The caller frees it. */
+#ifndef TEST_SRCDIR
+#define TEST_SRCDIR home	/* built by hand: run from the source tree */
+#endif
+
+/* A file of the source tree. The caller frees it. */
 static char *tree_file(const char *name)
 {
-	const char *tree = getenv("srcdir");
 	char path[4352];
 	char *text = calloc(1, 1 << 17);
 	FILE *file;
 
-	(void)snprintf(path, sizeof(path), "%s/%s/%s", tree && tree[0] == '/' ? "" : home,
-		       tree ? tree : ".", name);
+	(void)snprintf(path, sizeof(path), "%s/%s", TEST_SRCDIR, name);
 	file = fopen(path, "r");
 	cr_assert(file && text, "%s", path);
 	cr_assert_gt(fread(text, 1, (1 << 17) - 1, file), 0);
@@ -425,7 +468,8 @@ Test(settings, keeps_the_sample_file_up_to_date)
 {
 	char *wanted = printed(tm_settings_sample), *got = tree_file("etc/textmill.conf");
 
-	cr_expect(strcmp(wanted, got) == 0, "write it anew: textmillctl config sample >etc/textmill.conf");
+	cr_expect(strcmp(wanted, got) == 0,
+		  "write it anew: textmillctl config sample >etc/textmill.conf");
 	free(wanted);
 	free(got);
 }
@@ -448,7 +492,8 @@ Test(settings, documents_every_setting_in_the_manual)
 	char *text = printed(tm_settings_man), env[TM_SET_ENV_BYTES], line[128];
 
 	for (size_t i = 0; i < tm_setting_count; i++)
-		cr_expect_not_null(strstr(text, tm_setting_env(&tm_setting_table[i], env)), "%s", env);
+		cr_expect_not_null(strstr(text, tm_setting_env(&tm_setting_table[i], env)), "%s",
+				   env);
 	for (size_t i = 0; i < tm_provider_count; i++) {
 		(void)snprintf(line, sizeof(line), "\n.B %s\\fR = ", tm_provider_table[i].name);
 		cr_expect_not_null(strstr(text, line), "%s", line);

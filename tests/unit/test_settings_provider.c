@@ -8,12 +8,13 @@ Test(settings_provider, reads_providers_in_order)
 	char text[512];
 
 	put_file("key", "sk-canary\n", 0600);
-	(void)snprintf(text, sizeof(text),
-		       "provider \"main\" {\nurl = https://h/v1/\nmodel = m\nkey_file = \"%s/key\"\n"
-		       "timeout = 5s\njson_mode = object\n}\n"
-		       "provider local { url = http://10.0.0.1:8080 model = n key = k insecure = yes }\n"
-		       "provider last { kind = extractive }\nllm { provider = \"local, main\" }\n",
-		       folder);
+	(void)snprintf(
+		text, sizeof(text),
+		"provider \"main\" {\nurl = https://h/v1/\nmodel = m\nkey_file = \"%s/key\"\n"
+		"timeout = 5s\njson_mode = object\n}\n"
+		"provider local { url = http://10.0.0.1:8080 model = n key = k insecure = yes }\n"
+		"provider last { kind = extractive }\nllm { provider = \"local, main\" }\n",
+		folder);
 	cr_assert_eq(load(text, NULL), TM_OK, "%s", tm_buf_text(&reports));
 	cr_assert_eq(settings.providers_count, 3);
 	cr_expect_str_eq(settings.providers[0].name, "main");
@@ -35,23 +36,31 @@ Test(settings_provider, checks_providers)
 	static const struct {
 		const char *text, *report;
 	} cases[] = {
-		{"provider a {\nkind = gpt }", "a:2: provider.kind: must be openai or extractive, not "
+		{"provider a {\nkind = gpt }",
+		 "a:2: provider.kind: must be openai or extractive, not "
 		 "\"gpt\"\n"},
 		{"\nprovider a { model = m }", "a:2: provider \"a\" has no url\n"},
 		{"provider a { url = https://h }", "a:1: provider \"a\" has no model\n"},
-		{"provider a { model = m\nurl = http://h }", "a:2: provider \"a\": http:// is for loopback "
+		{"provider a { model = m\nurl = http://h }",
+		 "a:2: provider \"a\": http:// is for loopback "
 		 "hosts: use https://, or set insecure = true\n"},
-		{"provider a { model = m\nurl = \"https://canary@h\" }", "a:2: provider \"a\": the URL "
+		{"provider a { model = m\nurl = \"https://canary@h\" }",
+		 "a:2: provider \"a\": the URL "
 		 "names a user: give the secret as key_file\n"},
-		{"provider a { url = https://h model = m\nkey = \"canary x\" }", "a:2: the key of provider "
+		{"provider a { url = https://h model = m\nkey = \"canary x\" }",
+		 "a:2: the key of provider "
 		 "\"a\" holds characters that a key cannot have\n"},
-		{"provider a { url = https://h model = m key = canary\nkey_file = /x }", "a:2: provider "
+		{"provider a { url = https://h model = m key = canary\nkey_file = /x }",
+		 "a:2: provider "
 		 "\"a\" has both key and key_file\n"},
-		{"provider a { url = https://h model = m\nkey_file = /nonexistent/x }", "a:2: "
+		{"provider a { url = https://h model = m\nkey_file = /nonexistent/x }",
+		 "a:2: "
 		 "provider.key_file: cannot read /nonexistent/x: No such file or directory\n"},
-		{"provider \"a b\" { kind = extractive }", "a:1: a provider's name is 1 to 64 characters of "
+		{"provider \"a b\" { kind = extractive }",
+		 "a:1: a provider's name is 1 to 64 characters of "
 		 "A-Z, a-z, 0-9, _ . and -\n"},
-		{"provider a { kind = extractive\nurl = https://h }", "a:1: provider \"a\" is extractive: "
+		{"provider a { kind = extractive\nurl = https://h }",
+		 "a:1: provider \"a\" is extractive: "
 		 "url, key and key_file have no meaning\n"},
 		{"provider a { kind = extractive }\nprovider a { kind = extractive }",
 		 "a:2: provider \"a\" is already there, in a:1\n"},
@@ -61,7 +70,8 @@ Test(settings_provider, checks_providers)
 		 "provider c { kind = extractive }\nprovider d { kind = extractive }\n"
 		 "provider e { kind = extractive }\nprovider f { kind = extractive }\n"
 		 "provider g { kind = extractive }\nprovider h { kind = extractive }\n"
-		 "provider i { kind = extractive model = x }", "a:9: there are more than 8 providers\n"},
+		 "provider i { kind = extractive model = x }",
+		 "a:9: there are more than 8 providers\n"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -88,8 +98,10 @@ Test(settings_provider, takes_a_provider_from_the_environment)
 	cr_expect_str_eq(settings.providers[1].name, "x");
 	cr_expect_eq(load("", ENV("OPENAI_BASE_URL=http://h/v1")), TM_EINVAL);
 	expect_said("http", "environment: provider \"openai\": http:// is for loopback hosts");
-	cr_expect_eq(load("provider openai { kind = extractive }", ENV("OPENAI_API_KEY=k")), TM_EINVAL);
-	expect_said("name taken", "environment: OPENAI_API_KEY or OPENAI_BASE_URL is set, but there is "
+	cr_expect_eq(load("provider openai { kind = extractive }", ENV("OPENAI_API_KEY=k")),
+		     TM_EINVAL);
+	expect_said("name taken",
+		    "environment: OPENAI_API_KEY or OPENAI_BASE_URL is set, but there is "
 		    "no room");
 }
 

@@ -7,15 +7,17 @@
 Test(url, takes_good_provider_urls)
 {
 	static const char *const urls[] = {
-		"https://api.openai.com/v1", "https://h", "https://h:8443/a/b/", "http://localhost:8080",
-		"http://127.0.0.1/v1", "http://127.9.8.7", "http://[::1]:11434/v1", "https://[2001:db8::1]",
+		"https://api.openai.com/v1",   "https://h",
+		"https://h:8443/a/b/",         "http://localhost:8080",
+		"http://127.0.0.1/v1",         "http://127.9.8.7",
+		"http://[::1]:11434/v1",       "https://[2001:db8::1]",
 		"https://my_host.internal/v1",
 	};
 	char why[128] = "untouched";
 
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
-		cr_expect_eq(tm_url_check_provider(urls[i], false, why, sizeof(why)), TM_OK, "%s: %s",
-			     urls[i], why);
+		cr_expect_eq(tm_url_check_provider(urls[i], false, why, sizeof(why)), TM_OK,
+			     "%s: %s", urls[i], why);
 	cr_expect_eq(tm_url_check_provider("http://10.0.0.1/v1", true, why, sizeof(why)), TM_OK);
 	cr_expect_str_eq(why, "untouched");
 }
@@ -25,24 +27,39 @@ Test(url, refuses_bad_provider_urls)
 	static const struct {
 		const char *url, *word;
 	} cases[] = {
-		{"", "begins with"}, {"api.openai.com", "begins with"}, {"ftp://h", "begins with"},
-		{"HTTPS://h", "begins with"}, {"https://", "no host"}, {"https:///v1", "no host"},
-		{"https://:80", "no host"}, {"http://example.com", "loopback"},
-		{"http://127.evil.example", "loopback"}, {"http://127.0.0.1.evil.example", "loopback"},
-		{"http://localhost.evil.example", "loopback"}, {"http://127.0.0.1@evil.example", "user"},
-		{"https://user:canary@h", "user"}, {"https://h?canary=1", "query"},
-		{"https://h/v1#f", "query"}, {"https://h:0", "port"}, {"https://h:65536", "port"},
-		{"https://h:", "port"}, {"https://h:8x", "port"}, {"https://[::1", "neither a name"},
-		{"https://[1.2.3.4]", "neither a name"}, {"https://h\\@x", "another character"},
-		{"https://h /v1", "another character"}, {"https://h/\r\nX: canary", "another character"},
-		{"https://h%00", "neither a name"}, {"https://-h", "neither a name"},
+		{"", "begins with"},
+		{"api.openai.com", "begins with"},
+		{"ftp://h", "begins with"},
+		{"HTTPS://h", "begins with"},
+		{"https://", "no host"},
+		{"https:///v1", "no host"},
+		{"https://:80", "no host"},
+		{"http://example.com", "loopback"},
+		{"http://127.evil.example", "loopback"},
+		{"http://127.0.0.1.evil.example", "loopback"},
+		{"http://localhost.evil.example", "loopback"},
+		{"http://127.0.0.1@evil.example", "user"},
+		{"https://user:canary@h", "user"},
+		{"https://h?canary=1", "query"},
+		{"https://h/v1#f", "query"},
+		{"https://h:0", "port"},
+		{"https://h:65536", "port"},
+		{"https://h:", "port"},
+		{"https://h:8x", "port"},
+		{"https://[::1", "neither a name"},
+		{"https://[1.2.3.4]", "neither a name"},
+		{"https://h\\@x", "another character"},
+		{"https://h /v1", "another character"},
+		{"https://h/\r\nX: canary", "another character"},
+		{"https://h%00", "neither a name"},
+		{"https://-h", "neither a name"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char why[128] = "";
 
-		cr_expect_eq(tm_url_check_provider(cases[i].url, false, why, sizeof(why)), TM_EINVAL,
-			     "%s", cases[i].url);
+		cr_expect_eq(tm_url_check_provider(cases[i].url, false, why, sizeof(why)),
+			     TM_EINVAL, "%s", cases[i].url);
 		cr_expect_not_null(strstr(why, cases[i].word), "%s: %s", cases[i].url, why);
 		cr_expect_null(strstr(why, "canary"), "%s: %s", cases[i].url, why);
 	}
@@ -66,15 +83,22 @@ Test(url, bounds_its_length)
 Test(url, takes_good_redis_urls)
 {
 	static const char *const urls[] = {
-		"redis://127.0.0.1:6379/0", "redis://h", "redis://h/", "redis://h/15", "redis://[::1]:6379",
-		"redis://:pass@h", "redis://user:p@ss@h:1", "redis://user@h", "unix:///run/redis.sock",
+		"redis://127.0.0.1:6379/0",
+		"redis://h",
+		"redis://h/",
+		"redis://h/15",
+		"redis://[::1]:6379",
+		"redis://:pass@h",
+		"redis://user:p@ss@h:1",
+		"redis://user@h",
+		"unix:///run/redis.sock",
 		"unix:///run/redis.sock?db=3",
 	};
 	char why[128];
 
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
-		cr_expect_eq(tm_url_check_redis(urls[i], why, sizeof(why)), TM_OK, "%s: %s", urls[i],
-			     why);
+		cr_expect_eq(tm_url_check_redis(urls[i], why, sizeof(why)), TM_OK, "%s: %s",
+			     urls[i], why);
 }
 
 Test(url, refuses_bad_redis_urls)
@@ -82,12 +106,23 @@ Test(url, refuses_bad_redis_urls)
 	static const struct {
 		const char *url, *word;
 	} cases[] = {
-		{"", "begins with"}, {"127.0.0.1:6379", "begins with"}, {"http://h", "begins with"},
-		{"rediss://h", "TLS"}, {"redis://", "no host"}, {"redis://:canary@", "no host"},
-		{"redis://h:99999", "port"}, {"redis://h/x", "database"}, {"redis://h/1/2", "database"},
-		{"redis://h?db=1", "database"}, {"redis://h/65536", "database"}, {"redis://h h", "space"},
-		{"redis://:pass/word@h", "no host"}, {"unix://run/redis.sock", "absolute"},
-		{"unix:///", "absolute"}, {"unix://", "absolute"}, {"unix:///x?db=", "?db=N"},
+		{"", "begins with"},
+		{"127.0.0.1:6379", "begins with"},
+		{"http://h", "begins with"},
+		{"rediss://h", "TLS"},
+		{"redis://", "no host"},
+		{"redis://:canary@", "no host"},
+		{"redis://h:99999", "port"},
+		{"redis://h/x", "database"},
+		{"redis://h/1/2", "database"},
+		{"redis://h?db=1", "database"},
+		{"redis://h/65536", "database"},
+		{"redis://h h", "space"},
+		{"redis://:pass/word@h", "no host"},
+		{"unix://run/redis.sock", "absolute"},
+		{"unix:///", "absolute"},
+		{"unix://", "absolute"},
+		{"unix:///x?db=", "?db=N"},
 		{"unix:///x?canary", "?db=N"},
 	};
 	char path[160] = "unix:///", why[128];
@@ -111,13 +146,14 @@ Test(url, knows_loopback_hosts)
 		const char *host;
 		bool loopback;
 	} cases[] = {
-		{"localhost", true}, {"LocalHost", true}, {"127.0.0.1", true}, {"127.255.255.254", true},
-		{"::1", true}, {"[::1]", true}, {"128.0.0.1", false}, {"127.1", false}, {"", false},
-		{"localhost.", false}, {"xlocalhost", false}, {"[::2]", false}, {"0.0.0.0", false},
-		{"1270.0.0.1", false},
+		{"localhost", true},       {"LocalHost", true},   {"127.0.0.1", true},
+		{"127.255.255.254", true}, {"::1", true},         {"[::1]", true},
+		{"128.0.0.1", false},      {"127.1", false},      {"", false},
+		{"localhost.", false},     {"xlocalhost", false}, {"[::2]", false},
+		{"0.0.0.0", false},        {"1270.0.0.1", false},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		cr_expect_eq(tm_url_loopback(cases[i].host, strlen(cases[i].host)), cases[i].loopback,
-			     "%s", cases[i].host);
+		cr_expect_eq(tm_url_loopback(cases[i].host, strlen(cases[i].host)),
+			     cases[i].loopback, "%s", cases[i].host);
 }
