@@ -4,6 +4,10 @@
  *
  * Exit status: 0 done, 1 it failed, 2 it was called wrongly.
  */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>

@@ -78,7 +78,7 @@ void tm_problem_set(struct tm_response *response, const struct tm_request *reque
 	response->status = problems[problem].status;
 	response->content_type = "application/problem+json; charset=utf-8";
 	response->code = problems[problem].code;
-	response->detail = more->log ? more->log : more->detail;
+	response->detail = tm_arena_strdup(request->arena, more->log ? more->log : more->detail);
 	tm_buf_reset(&response->body, response->body.size);
 	if (more->retry_after_ms > 0)
 		tm_response_headerf(response, "Retry-After", "%lld",

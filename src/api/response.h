@@ -12,7 +12,8 @@ struct tm_response {
 	int status;			/* HTTP */
 	const char *content_type;	/* static */
 	const char *code;		/* the problem's code, for the log; "" on success */
-	const char *detail;		/* the cause in the log's words; request's arena; "" */
+	const char *detail;		/* the cause in the log's words; static or the request's
+					 * arena's; NULL where memory was out */
 	struct tm_buf headers;		/* "Name: value\r\n" of this route */
 	struct tm_buf body;
 	bool silent;			/* the client has gone: send nothing */

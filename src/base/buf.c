@@ -63,7 +63,10 @@ char *tm_buf_reserve(struct tm_buf *buf, size_t extra)
 	if (buf->err)
 		return NULL;
 	buf->err = grow(buf, extra);
-	return buf->err ? NULL : buf->data + buf->len;
+	if (buf->err)
+		return NULL;
+	buf->data[buf->len] = '\0';	/* text stays text if nothing is written after all */
+	return buf->data + buf->len;
 }
 
 void tm_buf_advance(struct tm_buf *buf, size_t written)

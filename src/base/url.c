@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,8 +30,8 @@ static enum tm_err mistake(char *why, size_t why_bytes, const char *text)
 	return TM_EINVAL;
 }
 
-/* Digits between at and end that make a number of at most max. */
-static bool number_within(const char *at, const char *end, long max)
+/* Digits between at and end that make a number from min to max. */
+static bool number_within(const char *at, const char *end, long min, long max)
 {
 	long value = 0;
 
@@ -45,7 +44,7 @@ static bool number_within(const char *at, const char *end, long max)
 		if (value > max)
 			return false;
 	}
-	return true;
+	return value >= min;
 }
 
 static bool visible(const char *text)
@@ -117,7 +116,7 @@ static enum tm_err read_authority(const char *at, const char *end, struct author
 		return mistake(why, why_bytes, "the URL names no host");
 	if (!host_valid(out->host, out->host_len))
 		return mistake(why, why_bytes, "the URL's host is neither a name nor an address");
-	if (colon && (!number_within(colon + 1, end, 65535) || atoi(colon + 1) == 0))
+	if (colon && !number_within(colon + 1, end, 1, 65535))
 		return mistake(why, why_bytes, "the URL's port is not a number from 1 to 65535");
 	return TM_OK;
 }
@@ -170,7 +169,7 @@ static enum tm_err check_unix(const char *path, char *why, size_t why_bytes)
 	if (len > SOCKET_PATH_MAX)
 		return mistake(why, why_bytes, "the path is longer than 107 bytes");
 	if (query && (strncmp(query, "?db=", 4) != 0 ||
-		      !number_within(query + 4, query + strlen(query), REDIS_DB_MAX)))
+		      !number_within(query + 4, query + strlen(query), 0, REDIS_DB_MAX)))
 		return mistake(why, why_bytes, "the path may be followed by ?db=N only");
 	return TM_OK;
 }
@@ -197,7 +196,7 @@ enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_bytes)
 		return err;
 	if (*end == '\0' || strcmp(end, "/") == 0)
 		return TM_OK;
-	if (*end != '/' || !number_within(end + 1, end + strlen(end), REDIS_DB_MAX))
+	if (*end != '/' || !number_within(end + 1, end + strlen(end), 0, REDIS_DB_MAX))
 		return mistake(why, why_bytes,
 			       "the host may be followed by /N, a database number, only");
 	return TM_OK;

@@ -347,8 +347,6 @@ static void put_question(const struct tm_ex_doc *doc, const struct subject *subj
 static void put_round(const struct tm_ex_doc *doc, const struct subjects *subjects, size_t round,
 		      bool nouns, struct asked *asked)
 {
-	size_t turn = round;
-
 	for (size_t i = 0; i < subjects->count && asked->count < asked->most; i++) {
 		const struct subject *subject = &subjects->list[i];
 
@@ -356,7 +354,7 @@ static void put_round(const struct tm_ex_doc *doc, const struct subjects *subjec
 		    subject->len > SUBJECT_BYTES || part_of_earlier(doc, subjects->list, i))
 			continue;
 		tm_buf_puts(asked->out, asked->count++ ? "," : "");
-		put_question(doc, subject, turn++ % PATTERNS, asked->out);
+		put_question(doc, subject, (round + i) % PATTERNS, asked->out);
 	}
 }
 

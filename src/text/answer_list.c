@@ -26,32 +26,6 @@ struct list {
 	enum tm_err err;
 };
 
-static bool asks(struct tm_slice item)
-{
-	static const char *const marks[] = {
-		"?", "？", "؟", "\xCD\xBE", "⁇", "⁈", "‽", "՞", "፧", "か", "か。",
-	};
-	static const char *const behind[] = {
-		"\"", "'", ")", "*", "_", "”", "’", "»", "」", "）", "`", " ",
-	};
-	bool again = true;
-
-	while (again) {
-		again = false;
-		for (size_t i = 0; i < COUNT(behind); i++)
-			if (tm_slice_ends(item, behind[i])) {
-				item.len -= strlen(behind[i]);
-				again = true;
-			}
-	}
-	for (size_t i = 0; i < COUNT(marks); i++)
-		if (tm_slice_ends(item, marks[i]))
-			return true;
-	/* Greek asks with what looks like a semicolon, and is one after normalisation. */
-	return tm_slice_ends(item, ";") && (tm_slice_holds(item, "\xCE") ||
-					    tm_slice_holds(item, "\xCF"));
-}
-
 static void add(struct list *list, struct tm_slice item)
 {
 	char *copy;
@@ -82,101 +56,6 @@ static void add(struct list *list, struct tm_slice item)
 		list->err = TM_ENOMEM;
 }
 
-/* Length of one decimal digit at the front: ASCII, Arabic-Indic, Devanagari, full width. */
-static size_t digit(struct tm_slice slice)
-{
-	const unsigned char *at = (const unsigned char *)slice.text;
-
-	if (slice.len >= 1 && at[0] >= '0' && at[0] <= '9')
-		return 1;
-	if (slice.len >= 2 && at[0] == 0xD9 && at[1] >= 0xA0 && at[1] <= 0xA9)
-		return 2;
-	if (slice.len >= 3 && at[0] == 0xE0 && at[1] == 0xA5 && at[2] >= 0xA6 && at[2] <= 0xAF)
-		return 3;
-	if (slice.len >= 3 && at[0] == 0xEF && at[1] == 0xBC && at[2] >= 0x90 && at[2] <= 0x99)
-		return 3;
-	return 0;
-}
-
-static size_t bullet(struct tm_slice line)
-{
-	static const char *const loose[] = {"•", "‣", "◦", "▪", "●", "○", "■", "・", "▸", "➤", "✓"};
-	static const char *const spaced[] = {"-", "*", "+", "–", "—", "·"};
-
-	for (size_t i = 0; i < COUNT(loose); i++)
-		if (tm_slice_starts(line, loose[i]))
-			return strlen(loose[i]);
-	for (size_t i = 0; i < COUNT(spaced); i++) {
-		size_t len = strlen(spaced[i]);
-
-		/* "-5 degrees" and "**bold" are no bullets */
-		if (tm_slice_starts(line, spaced[i]) && line.len > len &&
-		    strchr(" \t", line.text[len]))
-			return len;
-	}
-	return 0;
-}
-
-/* What may close a number: with ASCII ones white space or a letter of a script without spaces
- * has to follow, so that "3.5 million" and "10:30" are no numbering. stars of ** may close. */
-static size_t number_end(struct tm_slice rest, size_t stars)
-{
-	static const char *const wide[] = {"、", "．", "：", "）"};
-	size_t end = 1;
-
-	for (size_t i = 0; i < COUNT(wide); i++)
-		if (tm_slice_starts(rest, wide[i]))
-			return strlen(wide[i]);
-	if (!rest.len || !strchr(".):]", rest.text[0]))
-		return 0;
-	while (end < rest.len && stars && rest.text[end] == '*') {
-		end++;
-		stars--;
-	}
-	if (end == rest.len || strchr(" \t*", rest.text[end]) ||
-	    (unsigned char)rest.text[end] >= 0x80)
-		return end;
-	return 0;
-}
-
-/* "1.", "(1)", "[1]", "Q1:", "Question 1:", "**Q1:**" and the like; 0 for none. */
-static size_t numbering(struct tm_slice line)
-{
-	static const char *const words[] = {"question", "point", "frage", "pregunta", "q", "问题"};
-	struct tm_slice rest = line;
-	size_t digits = 0, stars = 0, len, end;
-	bool word = false;
-
-	while (rest.len && strchr("*([", rest.text[0])) {
-		stars += rest.text[0] == '*';
-		rest = tm_slice_from(rest, 1);
-	}
-	for (size_t i = 0; i < COUNT(words) && !word; i++)
-		if (tm_slice_starts(rest, words[i])) {
-			rest = tm_slice_trim(tm_slice_from(rest, strlen(words[i])));
-			word = true;
-		}
-	for (; digits < 3 && (len = digit(rest)) > 0; digits++)
-		rest = tm_slice_from(rest, len);
-	end = number_end(rest, stars);
-	if (!end || (!digits && !(word && (rest.text[0] == ':' || tm_slice_starts(rest, "：")))))
-		return 0;
-	return (size_t)(rest.text - line.text) + end;
-}
-
-/* Length of the marker in front, and of one more behind it ("- Q1: ..."); 0 for none. */
-static size_t marker(struct tm_slice line)
-{
-	size_t len = bullet(line), more;
-	struct tm_slice rest;
-
-	if (!len)
-		return numbering(line);
-	rest = tm_slice_trim(tm_slice_from(line, len));
-	more = numbering(rest);
-	return more ? (size_t)(rest.text - line.text) + more : len;
-}
-
 static size_t indent_of(struct tm_slice line)
 {
 	size_t indent = 0;
@@ -186,9 +65,16 @@ static size_t indent_of(struct tm_slice line)
 	return indent;
 }
 
-static bool fence(struct tm_slice line)
+/* Lines without content: code fences and markdown's rules. */
+static bool hollow(struct tm_slice line)
 {
-	return tm_slice_starts(line, "```") || tm_slice_starts(line, "~~~");
+	size_t same = 0;
+
+	if (tm_slice_starts(line, "```") || tm_slice_starts(line, "~~~"))
+		return true;
+	while (same < line.len && strchr("-*_=", line.text[same]))
+		same++;
+	return same >= 3 && same == line.len;
 }
 
 /* Adds what was gathered of one item and begins the next. */
@@ -216,9 +102,9 @@ static void read_marked(struct list *list, struct tm_slice text, size_t outermos
 	tm_buf_init(&item, TM_ANSWER_ITEM_BYTES);
 	while (tm_slice_line(&text, &line)) {
 		struct tm_slice bare = tm_slice_trim(line), body;
-		size_t indent = indent_of(line), mark = marker(bare);
+		size_t indent = indent_of(line), mark = tm_slice_marker(bare);
 
-		if (!bare.len || fence(bare)) {
+		if (!bare.len || hollow(bare)) {
 			blank = true;
 			continue;
 		}
@@ -230,7 +116,7 @@ static void read_marked(struct list *list, struct tm_slice text, size_t outermos
 			open = false;
 			continue;
 		} else if (list->shape == TM_SHAPE_QUESTIONS &&
-			   asks((struct tm_slice){tm_buf_text(&item), item.len})) {
+			   tm_slice_asks((struct tm_slice){tm_buf_text(&item), item.len})) {
 			continue;
 		}
 		if (item.len)
@@ -254,7 +140,7 @@ static void read_bare(struct list *list, struct tm_slice text)
 		return;
 	while (tm_slice_line(&text, &line)) {
 		line = tm_slice_trim(line);
-		if (!line.len || fence(line) || line.text[0] == '#')
+		if (!line.len || hollow(line) || line.text[0] == '#')
 			continue;
 		if (!list->count && !announced &&
 		    (tm_slice_ends(line, ":") || tm_slice_ends(line, "："))) {
@@ -263,7 +149,7 @@ static void read_bare(struct list *list, struct tm_slice text)
 		}
 		if (!questions && !list->count && tm_slice_refuses(line, true))
 			return;
-		if (!questions || asks(line))
+		if (!questions || tm_slice_asks(line))
 			add(list, line);
 	}
 }
@@ -277,7 +163,7 @@ static bool read_if_marked(struct list *list, struct tm_slice text)
 	while (tm_slice_line(&rest, &line)) {
 		size_t indent = indent_of(line);
 
-		if (indent < outermost && marker(tm_slice_trim(line)))
+		if (indent < outermost && tm_slice_marker(tm_slice_trim(line)))
 			outermost = indent;
 	}
 	if (outermost > LINE_INDENT_MAX)
@@ -313,7 +199,7 @@ static bool numbered(const struct tm_json *array)
 	struct tm_slice item;
 
 	for (size_t i = 0; i < count; i++)
-		if (!element(tm_json_item(array, i), &item) || !numbering(item))
+		if (!element(tm_json_item(array, i), &item) || !tm_slice_numbering(item))
 			return false;
 	return count > 1;
 }
@@ -326,7 +212,7 @@ static void read_array(struct list *list, const struct tm_json *array)
 
 	for (size_t i = 0; i < count; i++)
 		if (element(tm_json_item(array, i), &item))
-			add(list, tm_slice_from(item, strip ? numbering(item) : 0));
+			add(list, tm_slice_from(item, strip ? tm_slice_numbering(item) : 0));
 }
 
 /* {"1": "...", "question_2": "..."}: names that end in a digit are places in a list. */

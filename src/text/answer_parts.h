@@ -61,6 +61,13 @@ bool tm_slice_quotes(struct tm_slice slice, struct tm_slice source);
  */
 bool tm_slice_refuses(struct tm_slice slice, bool loose);
 
+/* Length of the mark in front of a list's item, "- ", "1.", "**Q1:**", "- (2)"; 0 for none. */
+size_t tm_slice_marker(struct tm_slice line);
+size_t tm_slice_numbering(struct tm_slice line);	/* numbers only */
+
+/* True when it ends in a question mark, of any script, quotes and brackets behind it aside. */
+bool tm_slice_asks(struct tm_slice item);
+
 /* The string of a JSON value, trimmed; false for other kinds, NUL inside, or nothing left. */
 bool tm_slice_of_json(const struct tm_json *json, struct tm_slice *out);
 

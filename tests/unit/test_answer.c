@@ -334,6 +334,7 @@ static const struct {
 	{"1. One\n   goes on.\n2. Two.", "One goes on. | Two."},
 	{"1. One\ngoes on.\n2. Two.", "One goes on. | Two."},
 	{"- Bread:\n  - white\n  - brown\n- Cake.", "Bread: white brown | Cake."},
+	{"- One.\n---\n- Two.\n***\n", "One. | Two."},
 	{"1. One.\n\n2. Two.\n\n\n3. Three.", "One. | Two. | Three."},
 	/* not a marker */
 	{"- -5 degrees.\n- 3.5 million.\n- 10:30 is late.", "-5 degrees. | 3.5 million. | 10:30 is late."},
