@@ -68,7 +68,9 @@ static size_t amount_of(const struct tm_llm_prompt *prompt, size_t preset, size_
 
 static bool asks_for(const struct tm_llm_prompt *prompt, const char *operation)
 {
-	static const char *const known[] = {"summarize", "sentiment", "key_points", "questions", "qa"};
+	static const char *const known[] = {
+		"summarize", "sentiment", "key_points", "questions", "qa",
+	};
 
 	for (size_t i = 0; prompt->operation && i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(prompt->operation, known[i]) == 0)

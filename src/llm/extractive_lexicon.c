@@ -340,8 +340,10 @@ static const struct entry *look_up(const char *word, const struct entry *table, 
 
 unsigned tm_ex_stop_word(const char *folded)
 {
-	const struct entry *found = look_up(folded, stop_words, COUNT(stop_words));
+	const struct entry *found = NULL;
 
+	if ((unsigned char)folded[0] < 0xE0)	/* they are of the Latin script */
+		found = look_up(folded, stop_words, COUNT(stop_words));
 	return found ? (unsigned)found->value : 0;
 }
 
@@ -349,9 +351,14 @@ unsigned tm_ex_stop_word(const char *folded)
  * there is a star, begins with it. */
 static int compare(const char *word, const char *entry, bool *matches)
 {
-	size_t len = strcspn(entry, "*");
-	int order = strncmp(word, entry, len);
+	int order = (unsigned char)word[0] - (unsigned char)entry[0];
+	size_t len;
 
+	*matches = false;
+	if (order)
+		return order;
+	len = strcspn(entry, "*");
+	order = strncmp(word, entry, len);
 	*matches = order == 0 && (entry[len] == '*' || word[len] == '\0');
 	return order ? order : word[len] != '\0';
 }

@@ -123,7 +123,9 @@ static bool content(const struct tm_ex_token *token)
 /* Four digits are a year only where the text says so: "in 1903", "1903年". */
 static bool is_year(const struct tm_ex_doc *doc, size_t at)
 {
-	static const char *const before[] = {"in", "since", "year", "im", "jahr", "seit", "en", "année"};
+	static const char *const before[] = {
+		"in", "since", "year", "im", "jahr", "seit", "en", "année",
+	};
 	const struct tm_ex_token *token = &doc->tokens[at];
 	const char *text = doc->text + token->start;
 	size_t behind = token->start + token->len;

@@ -91,7 +91,8 @@ static enum tm_err close_sentence(struct scan *scan, size_t end, bool line_end)
 
 static bool is_lower(uint32_t point)
 {
-	return (point >= 'a' && point <= 'z') || (point >= 0xDF && point <= 0xFF && point != 0xF7) ||
+	return (point >= 'a' && point <= 'z') ||
+	       (point >= 0xDF && point <= 0xFF && point != 0xF7) ||
 	       (point >= 0x100 && point <= 0x17F && !tm_ex_is_upper(point)) ||
 	       (point >= 0x3AC && point <= 0x3CE) || (point >= 0x430 && point <= 0x45F);
 }

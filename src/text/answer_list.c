@@ -224,7 +224,7 @@ static void read_numbered_members(struct list *list, const struct tm_json *objec
 	while (tm_json_next(object, &member)) {
 		size_t len = strlen(member.name);
 
-		if (!len || !digit((struct tm_slice){member.name + len - 1, 1}) ||
+		if (!len || !strchr("0123456789", member.name[len - 1]) ||
 		    !tm_slice_of_json(member.value, &item))
 			return;
 	}

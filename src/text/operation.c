@@ -32,26 +32,26 @@ static const struct tm_operation operations[] = {
 		.options = summarize_options,
 		.options_count = COUNT(summarize_options),
 		.instruction =
-			"Summarize the text in at most {max_length} words, in the language of the "
-			"text. Keep what matters most: the subject, the main statements, decisions, "
-			"names and figures. Use only what the text says; add no opinion and nothing "
-			"from elsewhere. Answer with the summary alone: no heading, no "
-			"introduction, no quotation marks around it.",
+		"Summarize the text in at most {max_length} words, in the language of the "
+		"text. Keep what matters most: the subject, the main statements, decisions, "
+		"names and figures. Use only what the text says; add no opinion and nothing "
+		"from elsewhere. Answer with the summary alone: no heading, no "
+		"introduction, no quotation marks around it.",
 		.retry = "balanced",
 		.max_tokens = 4096,
 	},
 	{
 		.id = "sentiment",
 		.name = "Sentiment",
-		.description = "Whether the text is positive, negative or neutral, how surely, and why",
+		.description = "Whether the text is positive, negative or neutral, and why",
 		.version = "1",
 		.shape = TM_SHAPE_SENTIMENT,
 		.instruction =
-			"Judge the sentiment that the text expresses as a whole. \"sentiment\" is one "
-			"of \"positive\", \"negative\" and \"neutral\"; a text with both sides gets the "
-			"one that prevails, or \"neutral\" when none does. \"confidence\" is a number "
-			"from 0 to 1: how sure you are. \"explanation\" gives the reason in one or two "
-			"sentences, in the language of the text.",
+		"Judge the sentiment that the text expresses as a whole. \"sentiment\" is one "
+		"of \"positive\", \"negative\" and \"neutral\"; a text with both sides gets the "
+		"one that prevails, or \"neutral\" when none does. \"confidence\" is a number "
+		"from 0 to 1: how sure you are. \"explanation\" gives the reason in one or two "
+		"sentences, in the language of the text.",
 		.retry = "aggressive",
 		.max_tokens = 1024,
 	},
@@ -64,10 +64,10 @@ static const struct tm_operation operations[] = {
 		.options = key_points_options,
 		.options_count = COUNT(key_points_options),
 		.instruction =
-			"List the most important points of the text, {max_points} at most, the most "
-			"important first, in the language of the text. Each point is one full "
-			"sentence that can be understood alone; no two say the same. Use only what "
-			"the text says. A short text may have fewer points.",
+		"List the most important points of the text, {max_points} at most, the most "
+		"important first, in the language of the text. Each point is one full "
+		"sentence that can be understood alone; no two say the same. Use only what "
+		"the text says. A short text may have fewer points.",
 		.retry = "balanced",
 		.max_tokens = 4096,
 	},
@@ -80,10 +80,10 @@ static const struct tm_operation operations[] = {
 		.options = questions_options,
 		.options_count = COUNT(questions_options),
 		.instruction =
-			"Write {num_questions} questions about the text, in the language of the text. "
-			"They help a reader to understand it and think it through: ask for facts, "
-			"reasons and consequences, each for something else. Write the questions "
-			"only, without answers.",
+		"Write {num_questions} questions about the text, in the language of the text. "
+		"They help a reader to understand it and think it through: ask for facts, "
+		"reasons and consequences, each for something else. Write the questions "
+		"only, without answers.",
 		.retry = "balanced",
 		.max_tokens = 4096,
 	},
@@ -95,10 +95,10 @@ static const struct tm_operation operations[] = {
 		.shape = TM_SHAPE_RESULT,
 		.requires_question = true,
 		.instruction =
-			"Answer the question from the text alone, in the language of the question, as "
-			"briefly as is still complete. If the text does not hold the answer, say so "
-			"plainly instead of guessing. Answer with the answer alone: no heading and no "
-			"repetition of the question.",
+		"Answer the question from the text alone, in the language of the question, as "
+		"briefly as is still complete. If the text does not hold the answer, say so "
+		"plainly instead of guessing. Answer with the answer alone: no heading and no "
+		"repetition of the question.",
 		.retry = "conservative",
 		.max_tokens = 4096,
 	},

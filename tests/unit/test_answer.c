@@ -71,7 +71,8 @@ Test(answer, results_lose_their_wrapping_and_nothing_else)
 		{"TL;DR:\nIt opened.", "It opened."},
 		/* not announcements */
 		{"Summary: it opened.", "Summary: it opened."},
-		{"Three causes are named:\nrain, wind, snow.", "Three causes are named:\nrain, wind, snow."},
+		{"Three causes are named:\nrain, wind, snow.",
+		 "Three causes are named:\nrain, wind, snow."},
 		{"Summary:", "Summary:"},
 		{"Surely nobody knows:\nnot even he.", "Surely nobody knows:\nnot even he."},
 		{"Summary judgment was granted\nby the court.",
@@ -163,7 +164,8 @@ Test(answer, quotation_of_the_text_stays_as_it_is)
 		task.text = text;
 		task.text_len = strlen(text);
 		tm_arena_init(&arena, 1 << 16);
-		cr_assert_eq(tm_answer_read(&task, rows[i], strlen(rows[i]), &arena, &answer), TM_OK,
+		cr_assert_eq(tm_answer_read(&task, rows[i], strlen(rows[i]), &arena, &answer),
+			     TM_OK,
 			     "%s", rows[i]);
 		cr_assert_str_eq(answer.result, rows[i]);
 		tm_arena_clear(&arena);
@@ -172,7 +174,8 @@ Test(answer, quotation_of_the_text_stays_as_it_is)
 
 Test(answer, bad_bytes_are_refused_in_every_shape)
 {
-	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions", "qa"};
+	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions",
+					  "qa"};
 	static const struct {
 		const char *bytes;
 		size_t len;
@@ -188,7 +191,8 @@ Test(answer, bad_bytes_are_refused_in_every_shape)
 			struct tm_arena arena;
 			struct tm_answer answer;
 
-			cr_assert_eq(read_len(ids[i], 5, rows[k].bytes, rows[k].len, &arena, &answer),
+			cr_assert_eq(read_len(ids[i], 5, rows[k].bytes, rows[k].len, &arena,
+					      &answer),
 				     rows[k].err, "%s, row %zu", ids[i], k);
 			tm_arena_clear(&arena);
 		}
@@ -212,8 +216,10 @@ Test(answer, sentiments_are_found_in_what_surrounds_them)
 		{"{\"result\": {\"sentiment\": \"neg\", \"confidence\": \"87%\", \"reason\": \"r\"}}",
 		 "negative", 0.87, "r"},
 		{"{\"sentiment\": \"'positive'\", \"confidence\": 95}", "positive", 0.95, ""},
-		{"{\"sentiment\": \"very_positive\", \"confidence\": \"0.87\"}", "positive", 0.87, ""},
-		{"{\"Sentiment\": \"Somewhat negative.\", \"Confidence\": \"0,6\"}", "negative", 0.6, ""},
+		{"{\"sentiment\": \"very_positive\", \"confidence\": \"0.87\"}", "positive", 0.87,
+		 ""},
+		{"{\"Sentiment\": \"Somewhat negative.\", \"Confidence\": \"0,6\"}", "negative",
+		 0.6, ""},
 		{"{\"sentiment\": \"positive\", \"confidence\": 0, \"explanation\": 7}",
 		 "positive", 0, ""},
 		{"{\"sentiment\": \"positiv\", \"confidence\": \"87 %\", \"begründung\": \"Lob\"}",
@@ -221,7 +227,8 @@ Test(answer, sentiments_are_found_in_what_surrounds_them)
 		{"{\"sentiment\": \"négatif\", \"confidence\": 0.5}", "negative", 0.5, ""},
 		{"{\"sentiment\": \"消极\", \"confidence\": 0.75, \"explanation\": \"抱怨\"}",
 		 "negative", 0.75, "抱怨"},
-		{"{\"sentiment\":\"neutral\",\"confidence\":0.5,\"score\":-0.3}", "neutral", 0.5, ""},
+		{"{\"sentiment\":\"neutral\",\"confidence\":0.5,\"score\":-0.3}", "neutral", 0.5,
+		 ""},
 		{"Sentiment: Positive\nConfidence: 0.87\nExplanation: It praises: the bread.",
 		 "positive", 0.87, "It praises: the bread."},
 		{"**Sentiment:** Negative\n\n- **Confidence:** 92% (high)\n* **Reason:** slow service",
@@ -274,7 +281,8 @@ Test(answer, sentiments_are_not_invented)
 		struct tm_arena arena;
 		struct tm_answer answer;
 
-		cr_assert_eq(read("sentiment", 0, rows[i], &arena, &answer), TM_EPROTO, "%s", rows[i]);
+		cr_assert_eq(read("sentiment", 0, rows[i], &arena, &answer), TM_EPROTO, "%s",
+			     rows[i]);
 		tm_arena_clear(&arena);
 	}
 }
@@ -308,7 +316,8 @@ static const struct {
 	{"1: One.\n2: Two.", "One. | Two."},
 	{"**1.** One.\n**2.** Two.", "One. | Two."},
 	{"1. **One.**\n2. **Two.**", "One. | Two."},
-	{"1. **Bread:** it is fresh.\n2. **Price:** low.", "**Bread:** it is fresh. | **Price:** low."},
+	{"1. **Bread:** it is fresh.\n2. **Price:** low.",
+	 "**Bread:** it is fresh. | **Price:** low."},
 	{"1、第一点。\n2、第二点。", "第一点。 | 第二点。"},
 	{"１．第一点。\n２．第二点。", "第一点。 | 第二点。"},
 	{"1.東京は首都。\n2.人口が多い。", "東京は首都。 | 人口が多い。"},
@@ -337,7 +346,8 @@ static const struct {
 	{"- One.\n---\n- Two.\n***\n", "One. | Two."},
 	{"1. One.\n\n2. Two.\n\n\n3. Three.", "One. | Two. | Three."},
 	/* not a marker */
-	{"- -5 degrees.\n- 3.5 million.\n- 10:30 is late.", "-5 degrees. | 3.5 million. | 10:30 is late."},
+	{"- -5 degrees.\n- 3.5 million.\n- 10:30 is late.",
+	 "-5 degrees. | 3.5 million. | 10:30 is late."},
 	/* bare lines */
 	{"The bread is fresh.\nThe price is low.", "The bread is fresh. | The price is low."},
 	{"Key points:\nThe bread is fresh.\nThe price is low.",
@@ -354,7 +364,8 @@ Test(answer, lists_are_read_in_all_customary_forms)
 		cr_assert_eq(read("key_points", 20, lists[i].text, &arena, &answer), TM_OK, "%s",
 			     lists[i].text);
 		cr_assert_eq(answer.shape, TM_SHAPE_KEY_POINTS);
-		cr_assert_str_eq(joined(&answer, &arena), lists[i].expected, "%s:\n%s", lists[i].text,
+		cr_assert_str_eq(joined(&answer, &arena), lists[i].expected, "%s:\n%s",
+				 lists[i].text,
 				 joined(&answer, &arena));
 		tm_arena_clear(&arena);
 	}
@@ -427,7 +438,8 @@ Test(answer, lists_are_not_invented)
 		struct tm_arena arena;
 		struct tm_answer answer;
 
-		cr_assert_eq(read(rows[i].id, 5, rows[i].text, &arena, &answer), TM_EPROTO, "%s: %s",
+		cr_assert_eq(read(rows[i].id, 5, rows[i].text, &arena, &answer), TM_EPROTO,
+			     "%s: %s",
 			     rows[i].id, rows[i].text);
 		tm_arena_clear(&arena);
 	}
@@ -440,7 +452,8 @@ Test(answer, lists_end_at_the_number_asked_for)
 	char text[30 * 16] = "";
 
 	for (int i = 1; i <= 30; i++)
-		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%d. Point %d.\n", i, i);
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%d. Point %d.\n",
+			       i, i);
 	cr_assert_eq(read("key_points", 1, text, &arena, &answer), TM_OK);
 	cr_assert_eq(answer.count, 1);
 	cr_assert_str_eq(answer.items[0], "Point 1.");
@@ -504,7 +517,8 @@ Test(answer, brackets_without_end_cost_little)
 Test(answer, random_bytes_are_read_or_refused)
 {
 	static const char *const pieces[] = {
-		"{", "}", "[", "]", "\"", ":", ",", "\n", "- ", "1. ", "Q1:", "**", "```", "key_points",
+		"{", "}", "[", "]", "\"", ":", ",", "\n", "- ", "1. ", "Q1:", "**", "```",
+		"key_points",
 		"\"sentiment\"", "positive", "0.9", "?", "；", "“", "”", "<think>", "</think>", "a",
 		" ", "é", "要", "\\", "\\u00e9", "I'm sorry, I can't help with", "%", "：",
 	};
@@ -538,7 +552,8 @@ Test(answer, too_small_an_arena_is_out_of_memory)
 		const char *id, *text;
 	} rows[] = {
 		{"summarize", "The shop opened."},
-		{"sentiment", "{\"sentiment\":\"neutral\",\"confidence\":1,\"explanation\":\"long enough\"}"},
+		{"sentiment",
+		 "{\"sentiment\":\"neutral\",\"confidence\":1,\"explanation\":\"long enough\"}"},
 		{"key_points", "- One of them.\n- Two of them."},
 	};
 
@@ -549,7 +564,8 @@ Test(answer, too_small_an_arena_is_out_of_memory)
 				       .text_len = strlen(source), .question = ""};
 
 		tm_arena_init(&arena, 10);
-		cr_assert_eq(tm_answer_read(&task, rows[i].text, strlen(rows[i].text), &arena, &answer),
+		cr_assert_eq(tm_answer_read(&task, rows[i].text, strlen(rows[i].text), &arena,
+					    &answer),
 			     TM_ENOMEM, "%s", rows[i].id);
 		tm_arena_clear(&arena);
 	}

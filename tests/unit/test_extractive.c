@@ -81,7 +81,8 @@ Test(extractive, words_are_known_with_their_endings)
 		const char *word;
 		int opinion;
 	} rows[] = {
-		{"good", 2}, {"bad", -2}, {"enjoyed", 2}, {"disappointing", -2}, {"enttäuschend", -2},
+		{"good", 2}, {"bad", -2}, {"enjoyed", 2}, {"disappointing", -2}, {"enttäuschend",
+										  -2},
 		{"hervorragende", 3}, {"délicieux", 2}, {"excelentes", 3}, {"satisfied", 2},
 		{"dissatisfied", -2}, {"", 0}, {"goods", 0}, {"a", 0}, {"zzz", 0}, {"table", 0},
 		{"喜欢", 2}, {"abysmal", -3},
@@ -179,7 +180,8 @@ Test(extractive, summary_keeps_the_limit_and_the_order)
 			struct tm_ex_doc doc;
 			const char *at = text;
 
-			cr_assert_leq(tm_utf8_words(asked->answer.result, strlen(asked->answer.result)),
+			cr_assert_leq(tm_utf8_words(asked->answer.result,
+						    strlen(asked->answer.result)),
 				      (size_t)limits[l]);
 			cr_assert_lt(strlen(asked->answer.result), strlen(text));
 			cr_assert_eq(tm_ex_doc_read(&doc, asked->answer.result,
@@ -204,7 +206,8 @@ Test(extractive, summary_says_what_the_text_is_about)
 {
 	struct asked *asked = ask("summarize", bees, strlen(bees), "", 60);
 
-	cr_assert(strstr(asked->answer.result, "honey bee is one of the most important pollinators"));
+	cr_assert(strstr(asked->answer.result,
+			 "honey bee is one of the most important pollinators"));
 	cr_assert(strstr(asked->answer.result, "losses"));
 	release(asked);
 }
@@ -215,7 +218,8 @@ Test(extractive, sentence_over_the_limit_is_cut_at_a_word)
 		"The committee, which had met for many weeks in the old hall by the river, finally "
 		"decided that the bridge had to be built.", 122, "", 10);
 
-	cr_assert_str_eq(asked->answer.result, "The committee, which had met for many weeks in the…");
+	cr_assert_str_eq(asked->answer.result,
+			 "The committee, which had met for many weeks in the…");
 	release(asked);
 }
 
@@ -235,7 +239,8 @@ Test(extractive, key_points_are_distinct_and_no_more_than_asked)
 
 		asked = ask("key_points", twice, strlen(twice), "", amounts[i]);
 		for (size_t k = 1; k < asked->answer.count; k++)
-			cr_assert_neq(strncmp(asked->answer.items[k], asked->answer.items[0], 20), 0);
+			cr_assert_neq(strncmp(asked->answer.items[k], asked->answer.items[0], 20),
+				      0);
 		release(asked);
 	}
 }
@@ -262,7 +267,8 @@ Test(extractive, sentiment_follows_the_words)
 		{"This is not good at all.", "negative", "not good"},
 		{"I have no problems with it.", "positive", "no problems"},
 		{"It isn't a bad film.", "positive", "isn't a bad"},
-		{"The room was nice, but the staff was rude and the bed broken.", "negative", "rude"},
+		{"The room was nice, but the staff was rude and the bed broken.", "negative",
+		 "rude"},
 		{"Das Essen war hervorragend und der Kellner sehr freundlich.", "positive",
 		 "hervorragend"},
 		{"Das Hotel war nicht gut und leider sehr teuer.", "negative", "teuer"},
@@ -279,7 +285,8 @@ Test(extractive, sentiment_follows_the_words)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct asked *asked = ask("sentiment", rows[i].text, strlen(rows[i].text), "", 0);
 
-		cr_assert_str_eq(asked->answer.sentiment, rows[i].label, "%s: %s (%s)", rows[i].text,
+		cr_assert_str_eq(asked->answer.sentiment, rows[i].label, "%s: %s (%s)",
+				 rows[i].text,
 				 asked->answer.sentiment, asked->answer.explanation);
 		cr_assert(strstr(asked->answer.explanation, rows[i].word), "%s: %s", rows[i].text,
 			  asked->answer.explanation);
@@ -307,10 +314,12 @@ Test(extractive, questions_are_as_many_as_asked_distinct_and_end_in_a_mark)
 
 	for (size_t t = 0; t < COUNT(texts); t++)
 		for (size_t a = 0; a < COUNT(amounts); a++) {
-			struct asked *asked = ask("questions", texts[t], strlen(texts[t]), "", amounts[a]);
+			struct asked *asked = ask("questions", texts[t], strlen(texts[t]), "",
+						  amounts[a]);
 
 			/* the reader drops what it has seen: equal counts mean distinct ones */
-			cr_assert_eq(asked->answer.count, (size_t)amounts[a], "%s", asked->reply.text);
+			cr_assert_eq(asked->answer.count, (size_t)amounts[a], "%s",
+				     asked->reply.text);
 			for (size_t i = 0; i < asked->answer.count; i++) {
 				const char *item = asked->answer.items[i];
 				size_t len = strlen(item);
@@ -357,7 +366,8 @@ Test(extractive, answers_are_looked_up_in_the_text)
 		{freiburg, "Was verbindet die Straßenbahn?", "Altstadt"},
 		{klima, "可再生能源的成本什么时候下降？", "2010年"},
 		{tokyo, "東京の人口は？", "1400万人"},
-		{bees, "Who is the president of France?", "The text does not answer this question."},
+		{bees, "Who is the president of France?",
+		 "The text does not answer this question."},
 		{bees, "How many cars are there?", "The text does not answer this question."},
 		{freiburg, "Wer ist der Präsident von Frankreich?",
 		 "Der Text beantwortet diese Frage nicht."},
@@ -366,9 +376,11 @@ Test(extractive, answers_are_looked_up_in_the_text)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct asked *asked = ask("qa", rows[i].text, strlen(rows[i].text), rows[i].question, 0);
+		struct asked *asked = ask("qa", rows[i].text, strlen(rows[i].text),
+					  rows[i].question, 0);
 
-		cr_assert(strstr(asked->answer.result, rows[i].expected), "%s: %s", rows[i].question,
+		cr_assert(strstr(asked->answer.result, rows[i].expected), "%s: %s",
+			  rows[i].question,
 			  asked->answer.result);
 		release(asked);
 	}
@@ -380,19 +392,25 @@ static const char *const odd[] = {
 	"```\ncode\n```", "~~~\n~~~\n~~~\n~~~", "{\"error\": \"refused\"}", "{\"a\": [\"b\"]}",
 	"[\"one\", \"two\", \"three\"]", "<think>never ending", "<think></think>",
 	"I'm sorry, but I can't assist with that.", "Summary:\n\nSummary:\n\nSummary:",
-	"**************", "**  ******  **", "“”“”“”“”“”", "« « « « «", "\x01\x02\x03\x04\x05\x06\x07\x08",
-	"\xEF\xBB\xBF\xEF\xBB\xBF\xEF\xBB\xBF", "\xE2\x80\x8B\xE2\x80\x8B\xE2\x80\x8B", "é́́́́́́́́́́",
-	"no punctuation at all just words that go on", "ONLY CAPITALS HERE", "สวัสดีชาวโลกนี่คือข้อความ",
+	"**************", "**  ******  **", "“”“”“”“”“”", "« « « « «",
+	"\x01\x02\x03\x04\x05\x06\x07\x08",
+	"\xEF\xBB\xBF\xEF\xBB\xBF\xEF\xBB\xBF", "\xE2\x80\x8B\xE2\x80\x8B\xE2\x80\x8B",
+	"é́́́́́́́́́́",
+	"no punctuation at all just words that go on", "ONLY CAPITALS HERE",
+	"สวัสดีชาวโลกนี่คือข้อความ",
 	"مرحبا بالعالم هذا نص", "שלום עולם זה טקסט", "Привет мир. Это текст.", "안녕하세요. 이것은 텍스트입니다.",
-	"中", "中文", "的的的的的的的的的的", "あああああああああ", "アアアアアアアア", "1234567890", "http://example.com/?a=b&c=d",
-	"The The The The The The", "What? What? What? What?", "Q1: Who?\nA1: He.\nQ2: Why?\nA2: So.",
+	"中", "中文", "的的的的的的的的的的", "あああああああああ", "アアアアアアアア", "1234567890",
+	"http://example.com/?a=b&c=d",
+	"The The The The The The", "What? What? What? What?",
+	"Q1: Who?\nA1: He.\nQ2: Why?\nA2: So.",
 	"x\n\n\n\n\n\n\n\ny", "a.b.c.d.e.f.g.h", "l'l'l'l'l' d' qu'", "' ' ' ' '", ". . . . . . .",
 	"𝒜𝓁𝓅𝒽𝒶 𝐁𝐞𝐭𝐚", "\xF4\x8F\xBF\xBF\xF4\x8F\xBF\xBF",
 };
 
 static void ask_everything(const char *text, size_t len)
 {
-	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions", "qa"};
+	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions",
+					  "qa"};
 	static const int64_t amounts[] = {10, 0, 20, 20, 0};
 
 	for (size_t i = 0; i < COUNT(ids); i++) {
@@ -411,7 +429,8 @@ Test(extractive, odd_texts_get_answers_of_the_right_shape)
 
 Test(extractive, long_texts_without_an_end_get_answers)
 {
-	static const char *const fills[] = {"a", "A! ", "😀", ".", "中", "ก", "a ", "\"", "A1. ", "é", "1 ",
+	static const char *const fills[] = {"a", "A! ", "😀", ".", "中", "ก", "a ", "\"", "A1. ", "é",
+					    "1 ",
 					    "的", "Ab ", "x, ", "?\n", "ab\n", "it's "};
 	enum { POINTS = 10000 };
 
@@ -507,7 +526,8 @@ Test(extractive, random_texts_get_answers_of_the_right_shape)
 
 Test(extractive, equal_tasks_get_equal_answers)
 {
-	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions", "qa"};
+	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions",
+					  "qa"};
 
 	for (size_t i = 0; i < COUNT(ids); i++) {
 		struct asked *first = ask(ids[i], bees, strlen(bees), "Who is the queen?", 10);

@@ -6,7 +6,8 @@
 
 Test(operation, all_five_are_listed_in_order)
 {
-	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions", "qa"};
+	static const char *const ids[] = {"summarize", "sentiment", "key_points", "questions",
+					  "qa"};
 	size_t count = 0;
 	const struct tm_operation *all = tm_operation_all(&count);
 
