@@ -12,6 +12,7 @@ import pytest
 
 from lib import fcgi
 from lib.llm import Step
+from lib.pool import built_program
 from lib.proc import accepts, free_port, wait_until
 from lib.site import USER_KEY
 
@@ -173,6 +174,8 @@ def test_a_tcp_listener_on_loopback(program, workdir):
         assert pool.wait(timeout=20) == 0
 
 
+@pytest.mark.skipif(b"__asan_init" in built_program().read_bytes(),
+                    reason="the address sanitizer keeps freed memory")
 def test_private_memory_is_flat(site):
     """Every request gives back what it took: cached answers, large bodies, errors."""
     one = site(server=None, workers=1, settings={"pool.requests_max": 0, "limit.minute": 0,

@@ -22,10 +22,11 @@ class Program:
     permissions above the source tree are."""
 
     def __init__(self):
+        built = built_program()
         self.directory = Path(tempfile.mkdtemp(prefix="tm-bin-", dir="/tmp"))
         self.directory.chmod(0o755)
         self.path = self.directory / "textmill"
-        shutil.copy2(built_program(), self.path)
+        shutil.copy2(built, self.path)
         self.path.chmod(0o755)
 
     def remove(self):
@@ -66,20 +67,25 @@ def children_of(pid):
 
 
 class Pool(Daemon):
-    """textmill with a listener of its own: a master and its workers."""
+    """textmill with a listener of its own: a master and its workers.
+
+    count  how many workers it starts with: awaited, because the socket accepts before them
+    """
 
     name = "textmill"
     stop_timeout = 40
 
-    def __init__(self, workdir, program, env, conf, as_root=False):
+    def __init__(self, workdir, program, env, conf, count=1, as_root=False):
         super().__init__(workdir)
         self.program, self.env, self.conf, self.as_root = program, env, conf, as_root
+        self.count = count
         self.socket_path = workdir / "run" / "textmill.sock"
 
     def start(self):
         self.spawn([self.program, "-c", self.conf], self.env, as_root=self.as_root)
         ready = self.await_ready(lambda: accepts(self.socket_path))
         assert ready, f"textmill ended with status {self.process.returncode}: {self.errors()}"
+        wait_until(lambda: len(self.workers()) >= self.count, f"{self.count} workers")
         return self
 
     def workers(self):

@@ -56,7 +56,10 @@ class Site:
         if server in ("nginx", "apache-proxy", None):
             base["listen"] = self.dir / "run" / "textmill.sock"
             base["pool.workers_max"] = workers
-        self.conf = self.dir.write("conf/textmill.conf", conf_text({**base, **settings}))
+        base.update(settings)
+        self.conf = self.dir.write("conf/textmill.conf", conf_text(base))
+        self.workers = int(env.get("TEXTMILL_POOL_WORKERS_MAX")
+                           or base.get("pool.workers_max", workers))
         self.prefix = settings.get("redis.prefix", self.prefix)
         sanitizer = f"log_path={self.dir}/log/sanitizer"
         self.env = {
@@ -71,7 +74,7 @@ class Site:
 
     def _start(self, program, server, mount, extra):
         if server in ("nginx", "apache-proxy", None):
-            self.pool = Pool(self.dir, program, self.env, self.conf)
+            self.pool = Pool(self.dir, program, self.env, self.conf, self.workers)
             self.pool.start()
         if server == "nginx":
             self.web = Nginx(self.dir, mount, extra).start()
