@@ -95,9 +95,9 @@ static void put_cors(struct tm_buf *head, const struct tm_request *request)
 
 		at += strspn(at, ", \t");
 		have = strcspn(at, ", \t");
-		if (have == len && memcmp(at, origin, len) == 0) {
+		if ((have == 1 && *at == '*') || (have == len && memcmp(at, origin, len) == 0)) {
 			tm_buf_puts(head, "Access-Control-Allow-Origin: ");
-			tm_buf_put(head, at, len);
+			tm_buf_put(head, at, have);
 			tm_buf_puts(head, "\r\nAccess-Control-Expose-Headers: X-Request-ID, X-Trace-ID, "
 				    "RateLimit, RateLimit-Policy, Retry-After, Cache-Status, "
 				    "Server-Timing\r\n");

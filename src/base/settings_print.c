@@ -202,7 +202,6 @@ static void man_row(FILE *out, const struct tm_setting *row)
 		troff(out, text);
 		(void)fputs("\n", out);
 	}
-	(void)fputs(row->flags & TM_SET_RELOADABLE ? "" : "Read at the start only.\n", out);
 }
 
 void tm_settings_man(FILE *out)

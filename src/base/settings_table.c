@@ -144,7 +144,8 @@ const struct tm_setting tm_setting_table[] = {
 	 .help = "Group of the Unix socket, usually the web server's. Empty: who binds it."},
 
 	{"auth", "mode", TM_SET_CHOICE, R, OF(auth.mode), "keys", .choices = "keys|off",
-	 .help = "keys: callers present an API key. off: everybody may do everything."},
+	 .help = "keys: callers present an API key. off: everybody may "
+		 "read and process texts."},
 	{"auth", "keys_file", TM_SET_PATH, R, OF(auth.keys_file), "",
 	 .help = "File of API keys, one a line, as printed by textmillctl key new. It is read "
 		 "again "
@@ -179,7 +180,8 @@ const struct tm_setting tm_setting_table[] = {
 	{"limit", "admin_hour", TM_SET_INT, R, OF(limit.admin_hour), "1000", RANGE("0", "1000000"),
 	 .help = "Requests per hour for ADMIN_API_KEY."},
 	{"limit", "llm_hour", TM_SET_INT, RL, OF(limit.llm_hour), "100", RANGE("0", "1000000"),
-	 .help = "Calls to an LLM per hour and key; answers from the cache do not count."},
+	 .help = "Requests per hour and key that go to an LLM, each once however often it is "
+		 "tried; answers from the cache do not count."},
 	{"limit", "login_minute", TM_SET_INT, R, OF(limit.login_minute), "10",
 	 RANGE("0", "1000000"), .help = "Failed logins per minute and client address."},
 	{"limit", "on_redis_down", TM_SET_CHOICE, R, OF(limit.on_redis_down), "allow",

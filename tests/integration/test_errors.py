@@ -182,6 +182,9 @@ def test_options_and_cors(site, shared_site):
     assert "POST" in response.headers["Access-Control-Allow-Methods"]
     response = open_site.http.get("/v1/health", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in response.headers
+    wide_site = shared_site(settings={"cors.origins": "*"})
+    response = wide_site.http.get("/v1/health", headers={"Origin": "https://any.example"})
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_a_client_that_leaves_in_mid_body_costs_nothing(site):
