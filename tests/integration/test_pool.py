@@ -195,8 +195,8 @@ def test_private_memory_is_flat(site):
 
     serve(500)
     first = private_kib()
-    serve(3000)
-    assert private_kib() <= first + 64
+    serve(4000)    # pages shared with the master come and go; a leak of 50 bytes would show
+    assert private_kib() <= first + 160
     large = json.dumps({"text": "x" * 900_000, "operation": "summarize"}).encode()
     for _ in range(10):
         assert fcgi.request(one.pool.socket_path, "POST", "/v1/process", large,
