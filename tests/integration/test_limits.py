@@ -21,7 +21,7 @@ def parse(header):
 
 
 def test_200_at_once_over_16_workers_pass_exactly_50(site):
-    one = site(workers=16, settings={"limit.minute": 0, "limit.hour": 50})
+    one = site(workers=16, settings={"limit.minute": 0, "limit.hour": 50, "redis.timeout": "2s"})
     with ThreadPoolExecutor(200) as threads:
         answers = list(threads.map(lambda _: one.process(TEXT), range(200)))
     passed = [answer for answer in answers if answer.status == 200]
