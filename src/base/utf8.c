@@ -130,9 +130,15 @@ static bool is_space(uint32_t point)
 /* Length of the code point at text; a malformed byte counts as one that is no space. */
 static size_t step_space(const char *text, size_t len, bool *space)
 {
+	unsigned char first = (unsigned char)*text;
 	uint32_t point = 0;
-	size_t step = tm_utf8_step(text, len, &point);
+	size_t step;
 
+	if (first < 0x80) {
+		*space = first == ' ' || (first >= '\t' && first <= '\r');
+		return 1;
+	}
+	step = tm_utf8_step(text, len, &point);
 	*space = step > 0 && is_space(point);
 	return step > 0 ? step : 1;
 }
