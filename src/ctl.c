@@ -20,7 +20,9 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/digest.h"
+#include "base/operation_conf.h"
 #include "base/settings.h"
+#include "ctl.h"
 #include "gate/keys.h"
 #include "gate/keys_file.h"
 #include "pool/listen.h"
@@ -29,40 +31,29 @@
 #define PACKAGE_VERSION "unknown"
 #endif
 
-enum { DONE, FAILED, USAGE };
 enum { HOUR_MAX = 1000000 };
-
-struct command {
-	const char *words;
-	const char *options;	/* as in the usage line; "" for none */
-	const char *help;
-	const char *more;	/* shown by --help; "" for none */
-	const struct option *known;
-	/* argv[0] is the command's last word; options follow. */
-	int (*run)(const struct command *command, int argc, char **argv);
-};
 
 static const char program[] = "textmillctl";
 
-static int usage(const struct command *command, const char *what, const char *which)
+int tm_ctl_usage(const struct tm_ctl_command *command, const char *what, const char *which)
 {
 	(void)fprintf(stderr, "%s %s: %s%s%s\nusage: %s %s %s\n", program, command->words, what,
 		      which ? " " : "", which ? which : "", program, command->words,
 		      command->options);
-	return USAGE;
+	return TM_CTL_USAGE;
 }
 
 /* Standard output may be a full disk: a key whose line was lost is no success. */
-static int finish_output(void)
+int tm_ctl_finish_output(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
-		return DONE;
+		return TM_CTL_DONE;
 	(void)fprintf(stderr, "%s: cannot write: %s\n", program, strerror(errno));
-	return FAILED;
+	return TM_CTL_FAILED;
 }
 
 /* The next option's letter; -1 at the end; '?' for a wrong one or a stray word, told. */
-static int next_option(const struct command *command, int argc, char **argv)
+static int next_option(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	const char *letters = "+:";
 	int letter;
@@ -73,20 +64,20 @@ static int next_option(const struct command *command, int argc, char **argv)
 	opterr = 0;
 	letter = getopt_long(argc, argv, letters, command->known, NULL);
 	if (letter == ':')
-		(void)usage(command, "a value is missing behind", argv[optind - 1]);
+		(void)tm_ctl_usage(command, "a value is missing behind", argv[optind - 1]);
 	else if (letter == '?')
-		(void)usage(command, "unknown option", argv[optind - 1]);
+		(void)tm_ctl_usage(command, "unknown option", argv[optind - 1]);
 	else if (letter == -1 && optind < argc)
-		(void)usage(command, "unexpected word", argv[optind]);
+		(void)tm_ctl_usage(command, "unexpected word", argv[optind]);
 	return letter == ':' || (letter == -1 && optind < argc) ? '?' : letter;
 }
 
-static int run_version(const struct command *command, int argc, char **argv)
+static int run_version(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	if (next_option(command, argc, argv) != -1)
-		return USAGE;
+		return TM_CTL_USAGE;
 	(void)printf("textmill %s\n", PACKAGE_VERSION);
-	return finish_output();
+	return tm_ctl_finish_output();
 }
 
 /* Reads "read,write,admin" in any order. False: another word, or none. */
@@ -125,35 +116,38 @@ static bool read_hour(const char *text, int64_t *out)
 	return true;
 }
 
-static int read_key_option(const struct command *command, int letter, struct tm_principal *owner)
+static int read_key_option(const struct tm_ctl_command *command, int letter,
+			   struct tm_principal *owner)
 {
 	switch (letter) {
 	case 'u':
 		if (!tm_keys_user_ok(optarg))
-			return usage(command, "a user is 1 to 64 characters of A-Z, a-z, 0-9, "
-				     "_ . @ + and -", NULL);
+			return tm_ctl_usage(command, "a user is 1 to 64 characters of A-Z, a-z, "
+					    "0-9, _ . @ + and -", NULL);
 		(void)snprintf(owner->user, sizeof(owner->user), "%s", optarg);
-		return DONE;
+		return TM_CTL_DONE;
 	case 'p':
 		return read_permissions(optarg, &owner->permissions)
-			       ? DONE
-			       : usage(command,
+			       ? TM_CTL_DONE
+			       : tm_ctl_usage(command,
 				       "permissions are read, write and admin, comma separated",
 				       NULL);
 	case 'n':
-		return read_hour(optarg, &owner->hour) ? DONE :
-			usage(command, "requests per hour are a number from 1 to 1000000", NULL);
+		return read_hour(optarg, &owner->hour) ? TM_CTL_DONE :
+			tm_ctl_usage(command, "requests per hour are a number from 1 to 1000000",
+				     NULL);
 	case 'e':
 		if (tm_clock_parse_iso(optarg, &owner->expires_ms) != TM_OK)
-			return usage(command, "a date is 2027-01-31 or 2027-01-31T12:00:00Z", NULL);
-		return owner->expires_ms > tm_clock_wall_ms() ? DONE :
-			usage(command, "the date has passed", NULL);
+			return tm_ctl_usage(command, "a date is 2027-01-31 or 2027-01-31T12:00:00Z",
+					    NULL);
+		return owner->expires_ms > tm_clock_wall_ms() ? TM_CTL_DONE :
+			tm_ctl_usage(command, "the date has passed", NULL);
 	default:
-		return USAGE;
+		return TM_CTL_USAGE;
 	}
 }
 
-static int run_key_new(const struct command *command, int argc, char **argv)
+static int run_key_new(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	struct tm_principal owner = {.permissions = TM_PERM_READ | TM_PERM_WRITE};
 	char key[TM_KEY_BYTES];
@@ -162,11 +156,11 @@ static int run_key_new(const struct command *command, int argc, char **argv)
 
 	while ((letter = next_option(command, argc, argv)) != -1) {
 		status = read_key_option(command, letter, &owner);
-		if (status != DONE)
+		if (status != TM_CTL_DONE)
 			return status;
 	}
 	tm_buf_init(&line, 1024);
-	status = FAILED;
+	status = TM_CTL_FAILED;
 	if (tm_key_make(key) != TM_OK) {
 		(void)fprintf(stderr, "%s: the system has no random numbers\n", program);
 		goto out;
@@ -180,8 +174,8 @@ static int run_key_new(const struct command *command, int argc, char **argv)
 		goto out;
 	}
 	(void)fputs(tm_buf_text(&line), stdout);
-	status = finish_output();
-	if (status == DONE)
+	status = tm_ctl_finish_output();
+	if (status == TM_CTL_DONE)
 		(void)fprintf(stderr,
 			      "The key of user %s, shown this once and kept nowhere:\n\n"
 			      "    %s\n\nThe line on standard output belongs into the keys file "
@@ -199,22 +193,28 @@ static void on_report(void *arg, const char *text)
 	(void)fprintf(stderr, "%s\n", text);
 }
 
+int tm_ctl_load(const char *path, struct tm_settings *out)
+{
+	enum tm_err err = tm_settings_load(out, path, environ, on_report, NULL);
+
+	if (err == TM_ENOMEM)
+		(void)fprintf(stderr, "%s: %s\n", program, tm_err_text(err));
+	return err == TM_OK ? TM_CTL_DONE : TM_CTL_FAILED;
+}
+
 /* Loads settings from -c or the usual place; mistakes are told. */
-static int load(const struct command *command, int argc, char **argv, struct tm_settings *out)
+static int load(const struct tm_ctl_command *command, int argc, char **argv,
+		struct tm_settings *out)
 {
 	const char *path = NULL;
-	enum tm_err err;
 	int letter;
 
 	while ((letter = next_option(command, argc, argv)) != -1) {
 		if (letter != 'c')
-			return USAGE;
+			return TM_CTL_USAGE;
 		path = optarg;
 	}
-	err = tm_settings_load(out, path, environ, on_report, NULL);
-	if (err == TM_ENOMEM)
-		(void)fprintf(stderr, "%s: %s\n", program, tm_err_text(err));
-	return err == TM_OK ? DONE : FAILED;
+	return tm_ctl_load(path, out);
 }
 
 /* What a start would find beyond the settings themselves. */
@@ -222,63 +222,110 @@ static int check_further(const struct tm_settings *settings)
 {
 	struct tm_keys *keys = NULL;
 	char why[256];
-	int status = DONE;
+	int status = TM_CTL_DONE;
 
 	if (settings->listen[0] && tm_listen_check(settings->listen, why, sizeof(why)) != TM_OK) {
 		(void)fprintf(stderr, "listen: %s\n", why);
-		status = FAILED;
+		status = TM_CTL_FAILED;
 	}
 	if (settings->auth.mode == TM_AUTH_KEYS && settings->auth.keys_file[0]) {
 		if (tm_keys_new(&keys, settings, on_report, NULL) != TM_OK)
-			status = FAILED;
+			status = TM_CTL_FAILED;
 		tm_keys_free(keys);
 	}
 	return status;
 }
 
-static int run_config_test(const struct command *command, int argc, char **argv)
+static int run_config_test(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	struct tm_settings settings = {0};
 	int status = load(command, argc, argv, &settings);
 
-	if (status == DONE)
+	if (status == TM_CTL_DONE)
 		status = check_further(&settings);
-	if (status == DONE) {
+	if (status == TM_CTL_DONE) {
 		(void)printf("%s: the configuration is good\n",
 			     settings.path[0] ? settings.path : "no file");
-		status = finish_output();
+		status = tm_ctl_finish_output();
 	}
 	tm_settings_clear(&settings);
 	return status;
 }
 
-static int run_config_print(const struct command *command, int argc, char **argv)
+static int run_config_print(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	struct tm_settings settings = {0};
 	int status = load(command, argc, argv, &settings);
 
-	if (status == DONE) {
+	if (status == TM_CTL_DONE) {
 		tm_settings_print(&settings, stdout);
-		status = finish_output();
+		status = tm_ctl_finish_output();
 	}
 	tm_settings_clear(&settings);
 	return status;
 }
 
-static int run_config_sample(const struct command *command, int argc, char **argv)
+static int run_config_sample(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	if (next_option(command, argc, argv) != -1)
-		return USAGE;
+		return TM_CTL_USAGE;
 	tm_settings_sample(stdout);
-	return finish_output();
+	return tm_ctl_finish_output();
 }
 
-static int run_config_man(const struct command *command, int argc, char **argv)
+static int run_config_man(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	if (next_option(command, argc, argv) != -1)
-		return USAGE;
+		return TM_CTL_USAGE;
 	tm_settings_man(stdout);
-	return finish_output();
+	return tm_ctl_finish_output();
+}
+
+static int run_operations_list(const struct tm_ctl_command *command, int argc, char **argv)
+{
+	struct tm_settings settings = {0};
+	int status = load(command, argc, argv, &settings);
+
+	if (status == TM_CTL_DONE) {
+		for (const struct tm_operation_conf *conf = settings.operations; conf;
+		     conf = conf->next)
+			(void)printf("%-20s %-44s %s\n", conf->id, conf->origin,
+				     conf->description);
+		status = tm_ctl_finish_output();
+	}
+	tm_settings_clear(&settings);
+	return status;
+}
+
+static int show_operation(const struct tm_settings *settings, const char *id)
+{
+	const struct tm_operation_conf *conf = settings->operations;
+
+	while (conf && strcmp(conf->id, id) != 0)
+		conf = conf->next;
+	if (!conf) {
+		(void)fprintf(stderr, "%s: there is no operation \"%s\"; see %s operations list\n",
+			      program, id, program);
+		return TM_CTL_FAILED;
+	}
+	(void)printf("# From %s\n", conf->origin);
+	tm_operation_print(conf, stdout);
+	return tm_ctl_finish_output();
+}
+
+static int run_operations_show(const struct tm_ctl_command *command, int argc, char **argv)
+{
+	struct tm_settings settings = {0};
+	const char *id = argc > 1 ? argv[1] : "-";
+	int status;
+
+	if (id[0] == '-')
+		return tm_ctl_usage(command, "which operation?", NULL);
+	status = load(command, argc - 1, argv + 1, &settings);
+	if (status == TM_CTL_DONE)
+		status = show_operation(&settings, id);
+	tm_settings_clear(&settings);
+	return status;
 }
 
 static const struct option no_options[] = {{NULL, 0, NULL, 0}};
@@ -291,13 +338,26 @@ static const struct option key_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+static const struct option batch_options[] = {
+	{"config", required_argument, NULL, 'c'}, {"user", required_argument, NULL, 'u'},
+	{NULL, 0, NULL, 0},
+};
+static const struct option run_options[] = {
+	{"url", required_argument, NULL, 'l'}, {"key-file", required_argument, NULL, 'k'},
+	{"ca-file", required_argument, NULL, 'a'}, {NULL, 0, NULL, 0},
+};
+
+static const char batch_help[] =
+	"ID is the batch_id; where two users have one of the same name, --user tells which.\n"
+	"Synchronous batches are not among them.\n";
+
 static const char file_help[] =
 	"FILE: the configuration file. Without -c: TEXTMILL_CONF of the environment, else the "
 	"file\n"
 	"below the system's configuration folder, else none. The environment counts as it would\n"
 	"for textmill itself.\n";
 
-static const struct command commands[] = {
+static const struct tm_ctl_command commands[] = {
 	{"version", "", "print the version", "", no_options, run_version},
 	{"key new", "[--user NAME] [--permissions read,write,admin] [--hour N] [--expires DATE]",
 	 "make an API key",
@@ -309,12 +369,38 @@ static const struct command commands[] = {
 	 "  --hour N            requests per hour; without it, limit.hour\n"
 	 "  --expires DATE      2027-01-31 or 2027-01-31T12:00:00Z; without it, never\n",
 	 key_options, run_key_new},
+	{"batch list", "[-c FILE] [--user NAME]", "list asynchronous batches, newest first",
+	 batch_help, batch_options, tm_ctl_batch_list},
+	{"batch show", "ID [-c FILE] [--user NAME]",
+	 "show an asynchronous batch and the results of its items", batch_help, batch_options,
+	 tm_ctl_batch_show},
+	{"batch cancel", "ID [-c FILE] [--user NAME]",
+	 "cancel what nobody works on yet; show what is left", batch_help, batch_options,
+	 tm_ctl_batch_cancel},
+	{"batch run", "FILE.jsonl --url URL [--key-file FILE] [--ca-file FILE]",
+	 "process a file of requests, one JSON object a line",
+	 "Sends the lines in asynchronous batches of 50 and writes FILE.results.jsonl: one line\n"
+	 "per request, in order, with its number. Where that file is there already it goes on\n"
+	 "behind its last line; what had been sent by then is not done again.\n\n"
+	 "  --url URL        where textmill is, such as https://www.example.org/ai\n"
+	 "  --key-file FILE  holds the API key; without it, TEXTMILL_API_KEY of the environment\n"
+	 "  --ca-file FILE   certificates (PEM) that the server's must come from\n",
+	 run_options, tm_ctl_batch_run},
+	{"breaker list", "[-c FILE]", "show the circuit breakers of all providers", file_help,
+	 file_options, tm_ctl_breaker_list},
+	{"breaker reset", "PROVIDER [-c FILE]", "close a provider's circuit breaker", file_help,
+	 file_options, tm_ctl_breaker_reset},
 	{"config test", "[-c FILE]", "test the configuration and the keys file; say every mistake",
 	 file_help, file_options, run_config_test},
 	{"config print", "[-c FILE]", "print all settings in force, secrets as ***", file_help,
 	 file_options, run_config_print},
 	{"config sample", "", "print a configuration file with every setting at its default", "",
 	 no_options, run_config_sample},
+	{"operations list", "[-c FILE]", "list the operations and where each is defined", file_help,
+	 file_options, run_operations_list},
+	{"operations show", "ID [-c FILE]",
+	 "print an operation as a file of operations.d could define it", file_help, file_options,
+	 run_operations_show},
 	{"config man", "", "print the settings for the manual page", "", no_options,
 	 run_config_man},
 };
@@ -327,15 +413,15 @@ static void print_commands(FILE *out, const char *first)
 		      program);
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strncmp(commands[i].words, first, strlen(first)) == 0)
-			(void)fprintf(out, "  %-16s%s\n", commands[i].words, commands[i].help);
+			(void)fprintf(out, "  %-17s%s\n", commands[i].words, commands[i].help);
 	(void)fputs("\nExit status: 0 done, 1 failed, 2 called wrongly.\n", out);
 }
 
-static int print_help(const struct command *command)
+static int print_help(const struct tm_ctl_command *command)
 {
 	(void)printf("usage: %s %s %s\n\n%s: %s.\n%s%s", program, command->words, command->options,
 		     command->words, command->help, command->more[0] ? "\n" : "", command->more);
-	return finish_output();
+	return tm_ctl_finish_output();
 }
 
 static bool is_help(const char *word)
@@ -344,7 +430,7 @@ static bool is_help(const char *word)
 }
 
 /* The command that argv begins with; *used tells how many words it took. */
-static const struct command *find(int argc, char **argv, int *used)
+static const struct tm_ctl_command *find(int argc, char **argv, int *used)
 {
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const char *space = strchr(commands[i].words, ' ');
@@ -391,22 +477,22 @@ static int unknown(int argc, char **argv)
 	else
 		(void)fprintf(stderr, "%s: there is no command \"%s\"; see %s --help\n", program,
 			      words, program);
-	return USAGE;
+	return TM_CTL_USAGE;
 }
 
 int main(int argc, char **argv)
 {
-	const struct command *command;
+	const struct tm_ctl_command *command;
 	int used = 0;
 
 	if (argc < 2) {
 		print_commands(stderr, "");
-		return USAGE;
+		return TM_CTL_USAGE;
 	}
 	if (is_help(argv[1]) || strcmp(argv[1], "help") == 0 ||
 	    (argc > 2 && is_help(argv[2]) && is_group(argv[1]))) {
 		print_commands(stdout, is_group(argv[1]) ? argv[1] : "");
-		return finish_output();
+		return tm_ctl_finish_output();
 	}
 	if (strcmp(argv[1], "--version") == 0)
 		argv[1] = argv[1] + 2;

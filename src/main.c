@@ -34,6 +34,7 @@
 #include "pool/listen.h"
 #include "pool/master.h"
 #include "pool/sandbox.h"
+#include "jobs.h"
 #include "worker.h"
 
 #ifndef PACKAGE_VERSION
@@ -46,15 +47,18 @@ struct options {
 	const char *file;	/* -c; NULL: the usual place */
 	const char *listen;	/* -l; NULL: not given */
 	bool test, print;
+	bool jobs, once;
 };
 
 static const char help[] =
-	"Usage: textmill [-c FILE] [-l ADDRESS] [-t | -T | -V | -h]\n"
+	"Usage: textmill [-c FILE] [-l ADDRESS | --jobs [--once]] [-t | -T | -V | -h]\n"
 	"Turns text into answers with an LLM, as a FastCGI program behind a web server.\n"
 	"\n"
 	"  -c, --config FILE     read this configuration; else that of TEXTMILL_CONF, else\n"
 	"                        " SYSCONFDIR "/textmill/textmill.conf if there is one\n"
 	"  -l, --listen ADDRESS  run a pool on /path, 127.0.0.1:port or [::1]:port\n"
+	"      --jobs            work on asynchronous batches, where no pool does; with --once\n"
+	"                        only until there is nothing to do (for cron)\n"
 	"  -t, --test            test the configuration and exit\n"
 	"  -T, --print           print it with every default filled in and exit\n"
 	"  -V, --version         print version and build options and exit\n"
@@ -217,6 +221,11 @@ static int run_worker(void *arg, int listen_fd, struct tm_child *child)
 	return tm_worker_run(arg, listen_fd, child);
 }
 
+static int run_job_worker(void *arg, struct tm_child *child)
+{
+	return tm_jobs_run(arg, false, child);
+}
+
 static int run_pool(struct tm_settings *settings)
 {
 	struct tm_pool pool = {
@@ -228,9 +237,11 @@ static int run_pool(struct tm_settings *settings)
 		.user = settings->user,
 		.group = settings->group,
 		.workers = settings->pool.workers_max,
+		.job_workers = settings->pool.job_workers,
 		.backlog = settings->pool.backlog,
 		.stop_timeout_ms = settings->pool.stop_timeout_ms,
 		.run = run_worker,
+		.run_jobs = run_job_worker,
 		.arg = settings,
 	};
 	int status = EXIT_FAILURE;
@@ -261,6 +272,27 @@ static int run_single(struct tm_settings *settings)
 	}
 	tm_log(TM_LOG_INFO, "textmill %s, one worker on descriptor 0", PACKAGE_VERSION);
 	status = tm_worker_run(settings, STDIN_FILENO, &child);
+	tm_http_exit_main();
+	return status;
+}
+
+/* Batches where no master of ours runs: a unit of its own, or cron with --once. */
+static int run_jobs(struct tm_settings *settings, bool once)
+{
+	struct tm_child child = {.pipe_fd = -1};
+	int status;
+
+	if (!open_log(settings, settings->log.target) || !check(settings, to_log))
+		return EXIT_FAILURE;
+	if (tm_http_init_main() != TM_OK ||
+	    tm_sandbox_become(settings->user, settings->group) != TM_OK ||
+	    tm_sandbox_worker() != TM_OK) {
+		tm_log(TM_LOG_ERROR, "cannot set up HTTP, become user \"%s\", or give up "
+		       "privileges", settings->user);
+		return EXIT_FAILURE;
+	}
+	tm_log(once ? TM_LOG_DEBUG : TM_LOG_INFO, "textmill %s, one job worker", PACKAGE_VERSION);
+	status = tm_jobs_run(settings, once, &child);
 	tm_http_exit_main();
 	return status;
 }
@@ -319,6 +351,7 @@ static int read_options(int argc, char **argv, struct options *out)
 {
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
+		{"jobs", no_argument, NULL, 'j'},	  {"once", no_argument, NULL, 'o'},
 		{"test", no_argument, NULL, 't'},	  {"print", no_argument, NULL, 'T'},
 		{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -332,6 +365,12 @@ static int read_options(int argc, char **argv, struct options *out)
 			break;
 		case 'l':
 			out->listen = optarg;
+			break;
+		case 'j':
+			out->jobs = true;
+			break;
+		case 'o':
+			out->once = true;
 			break;
 		case 't':
 			out->test = true;
@@ -351,6 +390,10 @@ static int read_options(int argc, char **argv, struct options *out)
 	}
 	if (optind < argc) {
 		(void)fprintf(stderr, "textmill: unexpected \"%s\"; try --help\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	if (out->once && !out->jobs) {
+		(void)fprintf(stderr, "textmill: --once needs --jobs; try --help\n");
 		return EXIT_USAGE;
 	}
 	return -1;
@@ -382,7 +425,8 @@ static int nothing_to_do(const struct tm_settings *settings)
 
 static int run(const struct options *options, struct tm_settings *settings)
 {
-	bool single = !options->listen && tm_fcgi_is_listener(STDIN_FILENO);
+	bool single = !options->listen && !options->jobs &&
+		      tm_fcgi_is_listener(STDIN_FILENO);
 	bool asked = options->test || options->print;
 
 	if (!load(settings, options->file, single && !asked ? to_log : NULL))
@@ -395,6 +439,8 @@ static int run(const struct options *options, struct tm_settings *settings)
 		tm_settings_print(settings, stdout);
 		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
+	if (options->jobs)
+		return run_jobs(settings, options->once);
 	if (single)
 		return run_single(settings);
 	return *settings->listen ? run_pool(settings) : nothing_to_do(settings);

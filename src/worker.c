@@ -120,7 +120,6 @@ static enum tm_err serve(struct worker *self)
 	tm_app_handle(self->app, &exchange);
 	if (!self->served++)
 		tm_child_served(self->child);
-	tm_app_idle(self->app);
 	return TM_OK;
 }
 

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "api/auth.h"
+#include "api/job.h"
 #include "api/problem.h"
 #include "api/route.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/http.h"
 #include "io/redis.h"
+#include "llm/breakers.h"
 
 enum {
 	ARENA_MAX = 64 * 1024 * 1024,	/* one request's, texts of an LLM answer included */
@@ -23,6 +25,7 @@ enum {
 	ANSWER_MAX = 16 * 1024 * 1024,
 	TRIM_BYTES = 256 * 1024,	/* larger requests give their memory back at once */
 	LOCAL_KEYS = 1024,
+	USAGE_PAUSE_MS = 200,
 	USAGE_CELLS = 1024
 };
 
@@ -30,7 +33,11 @@ struct tm_app {
 	const struct tm_settings *settings;
 	struct tm_keys *keys;
 	struct tm_usage *usage;
+	int64_t written_ms;		/* steady clock: when usage was last written */
 	struct tm_services services;
+	struct tm_operations *operations;
+	struct tm_call_memory memory;
+	struct tm_jobs jobs;		/* a job worker's; worker "" until its first item */
 	struct tm_arena arena;
 	struct tm_buf body;
 	struct tm_response response;
@@ -57,13 +64,19 @@ enum tm_err tm_app_new(struct tm_app **out, const struct tm_settings *settings)
 	if (!app)
 		return TM_ENOMEM;
 	app->settings = settings;
+	app->services.memory = &app->memory;
 	tm_random_reseed();
 	tm_arena_init(&app->arena, ARENA_MAX);
 	tm_buf_init(&app->body, (size_t)settings->limits.body);
 	tm_response_init(&app->response, ANSWER_MAX);
 	err = tm_keys_new(&app->keys, settings, log_report, NULL);
 	if (err == TM_OK)
+		err = tm_operations_new(&app->operations, settings);
+	app->services.operations = app->operations;
+	if (err == TM_OK)
 		err = tm_redis_new(&app->services.redis, &redis);
+	if (err == TM_OK)
+		err = tm_breakers_new(&app->services.breakers, settings, app->services.redis);
 	if (err == TM_OK)
 		err = tm_http_new(&app->services.http);
 	if (err == TM_OK)
@@ -90,8 +103,10 @@ void tm_app_free(struct tm_app *app)
 	tm_sha256_clear(&app->services.hash);
 	tm_limit_local_free(app->services.local_limits);
 	tm_http_free(app->services.http);
+	tm_breakers_free(app->services.breakers);
 	tm_redis_free(app->services.redis);
 	tm_keys_free(app->keys);
+	tm_operations_free(app->operations);
 	tm_response_clear(&app->response);
 	tm_buf_clear(&app->body);
 	tm_arena_clear(&app->arena);
@@ -188,6 +203,7 @@ static void dispatch(struct tm_context *context)
 		if (!read_body(context))
 			return;
 	}
+	context->param = match.param;
 	match.route->run(context);
 }
 
@@ -198,7 +214,7 @@ static void log_outcome(const struct tm_request *request, const struct tm_respon
 
 	if (response->silent)
 		level = TM_LOG_INFO;
-	else if (response->status >= 500)
+	else if (response->status >= 500 && !response->expected)
 		level = TM_LOG_ERROR;
 	else if (response->status >= 400)
 		level = TM_LOG_INFO;
@@ -218,7 +234,7 @@ static void check_response(struct tm_context *context)
 	struct tm_response *response = context->response;
 	enum tm_err err = tm_buf_err(&response->body);
 
-	if (err == TM_OK || response->silent)
+	if (err == TM_OK || response->silent || response->streamed)
 		return;
 	tm_buf_reset(&response->headers, response->headers.size);
 	if (err == TM_ENOMEM)
@@ -226,9 +242,10 @@ static void check_response(struct tm_context *context)
 			       &(struct tm_problem_more){.detail = "Out of memory.",
 							 .retry_after_ms = 1000});
 	else
-		tm_problem_set(response, context->request, TM_PROBLEM_INTERNAL,
-			       &(struct tm_problem_more){.detail = "The answer could not be written.",
-							 .log = "response body over its bound"});
+		tm_problem_set(
+			response, context->request, TM_PROBLEM_INTERNAL,
+			&(struct tm_problem_more){.detail = "The answer could not be written.",
+						  .log = "response body over its bound"});
 }
 
 static void answer(struct tm_app *app, struct tm_context *context, struct tm_exchange *exchange)
@@ -241,7 +258,7 @@ static void answer(struct tm_app *app, struct tm_context *context, struct tm_exc
 		tm_problem_say(context->response, request, TM_PROBLEM_INTERNAL,
 			       "The server is misconfigured or out of memory.");
 	check_response(context);
-	if (!context->response->silent &&
+	if (!context->response->silent && !context->response->streamed &&
 	    tm_response_send(context->response, request) != TM_OK) {
 		context->response->silent = true;
 		context->response->detail = "the client left before the answer was written";
@@ -253,30 +270,43 @@ static size_t memory_used(const struct tm_app *app)
 	return app->body.len + app->response.body.len + app->arena.total;
 }
 
-void tm_app_handle(struct tm_app *app, struct tm_exchange *exchange)
+static struct tm_context context_of(struct tm_app *app, struct tm_usage_event *usage)
 {
-	struct tm_usage_event usage = {.key_id = "", .operation = ""};
-	struct tm_context context = {
+	return (struct tm_context){
 		.services = app->services,
 		.keys = app->keys,
 		.request = &app->request,
 		.response = &app->response,
 		.body = &app->body,
-		.usage = &usage,
+		.usage = usage,
+		.record = app->usage,
 	};
+}
+
+/* Usage leaves in bundles: a busy worker would else spend as much of Redis on what it counts as on
+ * what it answers. */
+static void write_usage(struct tm_app *app)
+{
+	int64_t now_ms = tm_clock_mono_ms();
+
+	if (now_ms - app->written_ms < USAGE_PAUSE_MS || !tm_usage_pending(app->usage))
+		return;
+	app->written_ms = now_ms;
+	tm_usage_flush(app->usage, app->services.redis);
+}
+
+/* The request is over: logs, records, and makes ready for the next one. */
+static void conclude(struct tm_app *app, struct tm_usage_event *usage)
+{
 	bool large;
 
-	tm_redis_poll(app->services.redis);
-	answer(app, &context, exchange);
-	tm_exchange_finish(exchange);
-
 	log_outcome(&app->request, &app->response);
-	if (usage.operation[0]) {
-		usage.at_ms = tm_clock_wall_ms();
-		usage.status = app->response.silent ? 499 : app->response.status;
-		tm_usage_add(app->usage, &usage);
-		tm_usage_flush(app->usage, app->services.redis);
+	if (usage->operation[0]) {
+		usage->at_ms = tm_clock_wall_ms();
+		usage->status = app->response.silent ? 499 : app->response.status;
+		tm_usage_add(app->usage, usage);
 	}
+	write_usage(app);
 	tm_log_set_request(NULL);
 	large = memory_used(app) > TRIM_BYTES;
 	tm_arena_reset(&app->arena);
@@ -286,13 +316,53 @@ void tm_app_handle(struct tm_app *app, struct tm_exchange *exchange)
 		(void)malloc_trim(0);
 }
 
+void tm_app_handle(struct tm_app *app, struct tm_exchange *exchange)
+{
+	struct tm_usage_event usage = {.key_id = "", .operation = ""};
+	struct tm_context context = context_of(app, &usage);
+
+	tm_redis_poll(app->services.redis);
+	answer(app, &context, exchange);
+	tm_exchange_finish(exchange);
+	conclude(app, &usage);
+}
+
+enum tm_err tm_app_work(struct tm_app *app, const struct tm_job_wait *wait)
+{
+	struct tm_usage_event usage = {.key_id = "", .operation = ""};
+	struct tm_context context = context_of(app, &usage);
+	enum tm_err err;
+
+	if (!app->jobs.worker[0])
+		tm_jobs_init(&app->jobs, app->services.redis, app->settings);
+	app->request.arena = &app->arena;
+	app->request.settings = app->settings;
+	tm_redis_poll(app->services.redis);
+	err = tm_job_work(&context, &app->jobs, wait);
+	if (err == TM_OK)
+		conclude(app, &usage);
+	else
+		tm_arena_reset(&app->arena);
+	return err;
+}
+
 int tm_app_watch(struct tm_app *app, short *events, int64_t *timeout_ms)
 {
-	return tm_redis_watch(app->services.redis, events, timeout_ms);
+	int fd = tm_redis_watch(app->services.redis, events, timeout_ms);
+	int64_t left_ms;
+
+	if (tm_usage_pending(app->usage)) {
+		left_ms = app->written_ms + USAGE_PAUSE_MS - tm_clock_mono_ms();
+		if (left_ms < 0)
+			left_ms = USAGE_PAUSE_MS;	/* Redis is away */
+		if (*timeout_ms < 0 || left_ms < *timeout_ms)
+			*timeout_ms = left_ms;
+	}
+	return fd;
 }
 
 void tm_app_idle(struct tm_app *app)
 {
 	tm_redis_poll(app->services.redis);
-	tm_usage_flush(app->usage, app->services.redis);
+	write_usage(app);
 }

@@ -19,6 +19,11 @@ void tm_app_free(struct tm_app *app);
  * is an answer and a log line. */
 void tm_app_handle(struct tm_app *app, struct tm_exchange *exchange);
 
+struct tm_job_wait;
+
+/* Works on one item of an asynchronous batch, if there is one. As tm_job_work (api/job). */
+TM_CHECK enum tm_err tm_app_work(struct tm_app *app, const struct tm_job_wait *wait);
+
 /* For the worker's ppoll: a descriptor to watch (-1: none) and after how many ms tm_app_idle
  * wants to be called at the latest (-1: never). */
 int tm_app_watch(struct tm_app *app, short *events, int64_t *timeout_ms);

@@ -96,8 +96,9 @@ static bool authenticate(struct tm_context *context, bool required)
 		return true;
 	if (!key) {
 		tm_response_header(context->response, "WWW-Authenticate", realm);
-		tm_problem_say(context->response, request, TM_PROBLEM_UNAUTHENTICATED,
-			       "Send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.");
+		tm_problem_say(
+			context->response, request, TM_PROBLEM_UNAUTHENTICATED,
+			"Send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.");
 		return false;
 	}
 	tm_keys_refresh(context->keys, log_report, NULL);
@@ -111,7 +112,9 @@ static bool authenticate(struct tm_context *context, bool required)
 
 static const char *permission_name(unsigned permission)
 {
-	return permission == TM_PERM_READ ? "read" : permission == TM_PERM_WRITE ? "write" : "admin";
+	return permission == TM_PERM_READ    ? "read"
+	       : permission == TM_PERM_WRITE ? "write"
+					     : "admin";
 }
 
 bool tm_auth_check(struct tm_context *context, const struct tm_route *route)

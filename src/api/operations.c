@@ -2,6 +2,30 @@
 #include "api/route.h"
 #include "io/json.h"
 
+static void put_range(struct tm_buf *body, const struct tm_option *option)
+{
+	switch (option->type) {
+	case TM_OPTION_BOOLEAN:
+		tm_buf_printf(body, ",\"default\":%s}", option->preset ? "true" : "false");
+		break;
+	case TM_OPTION_CHOICE:
+		tm_buf_puts(body, ",\"enum\":[");
+		for (int64_t i = 0; i <= option->max; i++) {
+			tm_buf_puts(body, i ? "," : "");
+			tm_json_put_cstr(body, option->choices[i]);
+		}
+		tm_buf_puts(body, "],\"default\":");
+		tm_json_put_cstr(body, option->choices[option->preset]);
+		tm_buf_putc(body, '}');
+		break;
+	case TM_OPTION_INTEGER:
+	default:
+		tm_buf_printf(body, ",\"minimum\":%lld,\"maximum\":%lld,\"default\":%lld}",
+			      (long long)option->min, (long long)option->max,
+			      (long long)option->preset);
+	}
+}
+
 static void put_options(struct tm_buf *body, const struct tm_operation *operation)
 {
 	tm_buf_putc(body, '{');
@@ -10,11 +34,11 @@ static void put_options(struct tm_buf *body, const struct tm_operation *operatio
 
 		tm_buf_puts(body, i ? "," : "");
 		tm_json_put_cstr(body, option->name);
-		tm_buf_puts(body, ":{\"type\":\"integer\",\"description\":");
+		tm_buf_printf(body, ":{\"type\":\"%s\",\"description\":",
+			      option->type == TM_OPTION_INTEGER ? "integer" :
+			      option->type == TM_OPTION_BOOLEAN ? "boolean" : "string");
 		tm_json_put_cstr(body, option->description);
-		tm_buf_printf(body, ",\"minimum\":%lld,\"maximum\":%lld,\"default\":%lld}",
-			      (long long)option->min, (long long)option->max,
-			      (long long)option->preset);
+		put_range(body, option);
 	}
 	tm_buf_putc(body, '}');
 }
@@ -37,7 +61,7 @@ void tm_route_operations(struct tm_context *context)
 {
 	struct tm_buf *body = &context->response->body;
 	size_t count;
-	const struct tm_operation *all = tm_operation_all(&count);
+	const struct tm_operation *all = tm_operations_all(context->services.operations, &count);
 
 	tm_buf_puts(body, "{\"operations\":[");
 	for (size_t i = 0; i < count; i++) {

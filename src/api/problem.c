@@ -18,6 +18,7 @@ static const struct {
 	[TM_PROBLEM_METHOD_NOT_ALLOWED] = {405, "method_not_allowed", "method-not-allowed",
 					   "Method not allowed"},
 	[TM_PROBLEM_NOT_ACCEPTABLE] = {406, "not_acceptable", "not-acceptable", "Not acceptable"},
+	[TM_PROBLEM_CONFLICT] = {409, "conflict", "conflict", "Conflict"},
 	[TM_PROBLEM_TOO_LARGE] = {413, "too_large", "too-large", "Body too large"},
 	[TM_PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported_media_type",
 					       "unsupported-media-type", "Unsupported media type"},
@@ -35,6 +36,11 @@ static const struct {
 
 _Static_assert(sizeof(problems) / sizeof(problems[0]) == TM_PROBLEM_COUNT,
 	       "a problem lacks its row");
+
+int tm_problem_status(enum tm_problem problem)
+{
+	return problems[problem].status;
+}
 
 static int64_t retry_seconds(const struct tm_problem_more *more)
 {
@@ -72,13 +78,19 @@ void tm_problem_write(struct tm_buf *out, const char *request_id, enum tm_proble
 	tm_buf_putc(out, '}');
 }
 
+void tm_problem_note(struct tm_response *response, const struct tm_request *request,
+		     enum tm_problem problem, const struct tm_problem_more *more)
+{
+	response->status = problems[problem].status;
+	response->code = problems[problem].code;
+	response->detail = tm_arena_strdup(request->arena, more->log ? more->log : more->detail);
+}
+
 void tm_problem_set(struct tm_response *response, const struct tm_request *request,
 		    enum tm_problem problem, const struct tm_problem_more *more)
 {
-	response->status = problems[problem].status;
+	tm_problem_note(response, request, problem, more);
 	response->content_type = "application/problem+json; charset=utf-8";
-	response->code = problems[problem].code;
-	response->detail = tm_arena_strdup(request->arena, more->log ? more->log : more->detail);
 	tm_buf_reset(&response->body, response->body.size);
 	if (more->retry_after_ms > 0)
 		tm_response_headerf(response, "Retry-After", "%lld",

@@ -11,6 +11,7 @@
 enum tm_problem {
 	TM_PROBLEM_BAD_REQUEST, TM_PROBLEM_UNAUTHENTICATED, TM_PROBLEM_FORBIDDEN,
 	TM_PROBLEM_NOT_FOUND, TM_PROBLEM_METHOD_NOT_ALLOWED, TM_PROBLEM_NOT_ACCEPTABLE,
+	TM_PROBLEM_CONFLICT,
 	TM_PROBLEM_TOO_LARGE, TM_PROBLEM_UNSUPPORTED_MEDIA_TYPE, TM_PROBLEM_INVALID,
 	TM_PROBLEM_RATE_LIMITED, TM_PROBLEM_QUOTA_EXCEEDED, TM_PROBLEM_INTERNAL,
 	TM_PROBLEM_LLM_ERROR, TM_PROBLEM_LLM_UNAVAILABLE, TM_PROBLEM_OVERLOADED,
@@ -32,11 +33,18 @@ struct tm_problem_more {
 	size_t errors_count;
 };
 
+/* Its HTTP status. */
+int tm_problem_status(enum tm_problem problem);
+
 /* Makes the response this problem: status, body, Retry-After. Headers already there stay. */
 void tm_problem_set(struct tm_response *response, const struct tm_request *request,
 		    enum tm_problem problem, const struct tm_problem_more *more);
 
-/* The same with a detail only. */
+/* Only notes status, code and cause in the response, for the log: the client is told otherwise. */
+void tm_problem_note(struct tm_response *response, const struct tm_request *request,
+		     enum tm_problem problem, const struct tm_problem_more *more);
+
+/* As tm_problem_set, with a detail only. */
 void tm_problem_say(struct tm_response *response, const struct tm_request *request,
 		    enum tm_problem problem, const char *detail);
 

@@ -15,7 +15,8 @@
 
 static bool plain_id(const char *text)
 {
-	size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	size_t len =
+		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
 	return len >= 1 && len <= TM_REQUEST_ID_MAX && text[len] == '\0';
 }
@@ -162,36 +163,52 @@ static bool refused(const char *from, const char *end)
 	return false;
 }
 
-bool tm_request_accepts(const struct tm_request *request, const char *type, const char *subtype)
+/* How closely one range of Accept fits: 3 the type itself, 2 type/star, 1 star/star, 0 not. */
+static int range_rank(const char *at, size_t len, const char *type, const char *subtype)
+{
+	size_t type_len = strlen(type), sub_len = strlen(subtype), rest;
+	const char *sub;
+
+	if (len == 3 && memcmp(at, "*/*", 3) == 0)
+		return 1;
+	if (len <= type_len || strncasecmp(at, type, type_len) != 0 || at[type_len] != '/')
+		return 0;
+	sub = at + type_len + 1;
+	rest = len - type_len - 1;
+	if (rest == 1 && *sub == '*')
+		return 2;
+	return rest == sub_len && strncasecmp(sub, subtype, sub_len) == 0 ? 3 : 0;
+}
+
+/* The rank of the most specific range that fits, which decides (RFC 9110 12.5.1); 0 when none
+ * does or it says q=0. */
+static int accept_rank(const struct tm_request *request, const char *type, const char *subtype)
 {
 	const char *at = tm_request_header(request, "HTTP_ACCEPT"), *end;
-	size_t type_len = strlen(type), sub_len = strlen(subtype);
-	int best = 0;	/* the most specific range decides (RFC 9110 12.5.1) */
 	bool accepted = false;
+	int best = 0;
 
-	if (*at == '\0')
-		return true;
 	for (; next_element(&at, &end); at = end) {
 		size_t len = range_length(at, end);
-		int rank = 0;
+		int rank = range_rank(at, len, type, subtype);
 
-		if (len == 3 && memcmp(at, "*/*", 3) == 0)
-			rank = 1;
-		else if (len > type_len && strncasecmp(at, type, type_len) == 0 && at[type_len] == '/') {
-			const char *sub = at + type_len + 1;
-			size_t rest = len - type_len - 1;
-
-			if (rest == 1 && *sub == '*')
-				rank = 2;
-			else if (rest == sub_len && strncasecmp(sub, subtype, sub_len) == 0)
-				rank = 3;
-		}
 		if (rank > best) {
 			best = rank;
 			accepted = !refused(at + len, end);
 		}
 	}
-	return accepted;
+	return accepted ? best : 0;
+}
+
+bool tm_request_accepts(const struct tm_request *request, const char *type, const char *subtype)
+{
+	return *tm_request_header(request, "HTTP_ACCEPT") == '\0' ||
+	       accept_rank(request, type, subtype) > 0;
+}
+
+bool tm_request_names(const struct tm_request *request, const char *type, const char *subtype)
+{
+	return accept_rank(request, type, subtype) == 3;
 }
 
 bool tm_request_is_json(const struct tm_request *request)
@@ -231,4 +248,48 @@ bool tm_request_cache_control(const struct tm_request *request, const char *dire
 			return true;
 	}
 	return false;
+}
+
+/* One preference: name [= value] [; parameters]. */
+static const char *preference(struct tm_arena *arena, const char *at, size_t len, const char *name)
+{
+	size_t have = strcspn(at, "=; \t,"), name_len = strlen(name), end;
+
+	if (have > len || have != name_len || strncasecmp(at, name, name_len) != 0)
+		return NULL;
+	at += have;
+	len -= have;
+	end = strspn(at, " \t");
+	if (end >= len || at[end] != '=')
+		return "";
+	end++;
+	at += end;
+	len -= end;
+	end = strspn(at, " \t\"");
+	if (end > len)
+		end = len;
+	at += end;
+	len -= end;
+	end = strcspn(at, " \t\";,");
+	return tm_arena_dup(arena, at, end < len ? end : len);
+}
+
+bool tm_request_prefers(const struct tm_request *request, const char *name, const char **value)
+{
+	const char *at = tm_request_header(request, "HTTP_PREFER"), *end;
+
+	*value = NULL;
+	for (; !*value && next_element(&at, &end); at = end)
+		*value = preference(request->arena, at, (size_t)(end - at), name);
+	return *value;
+}
+
+int64_t tm_request_arrived_ms(const struct tm_request *request)
+{
+	const char *text = tm_request_header(request, "REQUEST_START");
+	char *end;
+	double seconds = strtod(text, &end);
+
+	return end != text && *end == '\0' && seconds > 0 && seconds < 1e11
+		? (int64_t)(seconds * 1000) : 0;
 }

@@ -44,8 +44,18 @@ const char *tm_request_header(const struct tm_request *request, const char *name
 /* True when the Accept header admits type/subtype, e.g. "application", "json". */
 bool tm_request_accepts(const struct tm_request *request, const char *type, const char *subtype);
 
+/* True when the Accept header names type/subtype itself, not only by a wildcard. */
+bool tm_request_names(const struct tm_request *request, const char *type, const char *subtype);
+
 /* True when the body is declared as application/json in UTF-8. */
 bool tm_request_is_json(const struct tm_request *request);
+
+/* True when the Prefer header (RFC 7240) names the preference; *value is then what stands behind
+ * "=", from the arena, "" for nothing. */
+bool tm_request_prefers(const struct tm_request *request, const char *name, const char **value);
+
+/* When the web server got the request, wall clock, ms; 0 where it does not say (REQUEST_START). */
+int64_t tm_request_arrived_ms(const struct tm_request *request);
 
 /* True when the comma-separated Cache-Control header holds this directive. */
 bool tm_request_cache_control(const struct tm_request *request, const char *directive);

@@ -32,7 +32,7 @@ void tm_response_reset(struct tm_response *response)
 	response->content_type = "application/json; charset=utf-8";
 	response->code = "";
 	response->detail = "";
-	response->silent = false;
+	response->silent = response->streamed = response->expected = false;
 	tm_buf_reset(&response->headers, HEADERS_KEEP);
 	tm_buf_reset(&response->body, BODY_KEEP);
 }
@@ -98,7 +98,8 @@ static void put_cors(struct tm_buf *head, const struct tm_request *request)
 		if ((have == 1 && *at == '*') || (have == len && memcmp(at, origin, len) == 0)) {
 			tm_buf_puts(head, "Access-Control-Allow-Origin: ");
 			tm_buf_put(head, at, have);
-			tm_buf_puts(head, "\r\nAccess-Control-Expose-Headers: X-Request-ID, X-Trace-ID, "
+			tm_buf_puts(head,
+				    "\r\nAccess-Control-Expose-Headers: X-Request-ID, X-Trace-ID, "
 				    "RateLimit, RateLimit-Policy, Retry-After, Cache-Status, "
 				    "Server-Timing\r\n");
 			return;
@@ -143,8 +144,10 @@ static void put_head(struct tm_buf *head, const struct tm_response *response,
 	if (response->status != 204) {
 		tm_buf_puts(head, "Content-Type: ");
 		tm_buf_puts(head, response->content_type);
-		tm_buf_puts(head, "\r\nContent-Length: ");
-		tm_buf_put_int(head, (int64_t)response->body.len);
+		if (!response->streamed) {
+			tm_buf_puts(head, "\r\nContent-Length: ");
+			tm_buf_put_int(head, (int64_t)response->body.len);
+		}
 		tm_buf_puts(head, "\r\n");
 	}
 	put_cors(head, request);

@@ -17,6 +17,8 @@ struct tm_response {
 	struct tm_buf headers;		/* "Name: value\r\n" of this route */
 	struct tm_buf body;
 	bool silent;			/* the client has gone: send nothing */
+	bool expected;			/* the caller asked for this failure: no error of ours */
+	bool streamed; /* the body is events: headers went ahead without a length */
 };
 
 void tm_response_init(struct tm_response *response, size_t body_max);

@@ -13,7 +13,13 @@ static const struct tm_route routes[] = {
 	{"GET", "/operations", TM_PERM_READ, TM_ROUTE_TEXT | TM_ROUTE_MAYBE_PUBLIC,
 	 tm_route_operations},
 	{"POST", "/process", TM_PERM_WRITE, TM_ROUTE_TEXT | TM_ROUTE_JSON, tm_route_process},
+	{"POST", "/batch_process", TM_PERM_WRITE, TM_ROUTE_TEXT | TM_ROUTE_JSON,
+	 tm_route_batch_process},
+	{"GET", "/batch_status/{id}", TM_PERM_READ, TM_ROUTE_TEXT, tm_route_batch_status},
+	{"DELETE", "/batch_status/{id}", TM_PERM_WRITE, TM_ROUTE_TEXT, tm_route_batch_cancel},
 	{"GET", "/auth/status", 0, 0, tm_route_auth_status},
+	{"GET", "/resilience", TM_PERM_ADMIN, 0, tm_route_resilience},
+	{"POST", "/resilience/{provider}/reset", TM_PERM_ADMIN, 0, tm_route_resilience_reset},
 	{"GET", "/openapi.json", 0, TM_ROUTE_ROOT | TM_ROUTE_PUBLIC, tm_route_openapi},
 };
 
@@ -36,16 +42,39 @@ static bool cut(const char **path, const char *segment)
 	return true;
 }
 
-static bool leads_to(const struct tm_route *route, const char *path)
+/* Compares a path with a route's pattern; the segment that stands for {...} goes into param. */
+static bool fits(const char *pattern, const char *path, char *param, size_t param_size)
 {
-	if (strcmp(path, route->path) == 0)
+	param[0] = '\0';
+	for (; *pattern == *path || *pattern == '{'; pattern++, path++) {
+		size_t len;
+
+		if (*pattern != '{') {
+			if (*pattern == '\0')
+				return true;
+			continue;
+		}
+		len = strcspn(path, "/");
+		if (len == 0 || len >= param_size)
+			return false;
+		memcpy(param, path, len);
+		param[len] = '\0';
+		path += len - 1;
+		pattern = strchr(pattern, '}');
+	}
+	return false;
+}
+
+static bool leads_to(const struct tm_route *route, const char *path, struct tm_route_match *out)
+{
+	if (fits(route->path, path, out->param, sizeof(out->param)))
 		return true;
 	if (route->flags & TM_ROUTE_ROOT)
 		return false;
 	(void)cut(&path, "/v1");
 	if (route->flags & TM_ROUTE_TEXT)
 		(void)cut(&path, "/text_processing");
-	return strcmp(path, route->path) == 0;
+	return fits(route->path, path, out->param, sizeof(out->param));
 }
 
 static void add_method(char *allow, size_t size, const char *method)
@@ -65,11 +94,14 @@ static bool method_fits(const struct tm_route *route, const char *method)
 void tm_route_find(const char *method, const char *path, struct tm_route_match *out)
 {
 	out->route = NULL;
-	out->allow[0] = '\0';
+	out->allow[0] = out->param[0] = '\0';
 	for (; path && *path; path = strchr(path + 1, '/')) {
 		for (size_t i = 0; i < ROUTES; i++) {
-			if (!leads_to(&routes[i], path))
+			struct tm_route_match match;
+
+			if (!leads_to(&routes[i], path, &match))
 				continue;
+			memcpy(out->param, match.param, sizeof(out->param));
 			add_method(out->allow, sizeof(out->allow), routes[i].method);
 			if (method_fits(&routes[i], method))
 				out->route = &routes[i];

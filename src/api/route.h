@@ -17,8 +17,10 @@ struct tm_context {
 	struct tm_keys *keys;
 	struct tm_request *request;
 	struct tm_response *response;
+	const char *param;			/* what stands for {name} in the route's path */
 	struct tm_buf *body;			/* read for routes that take one */
-	struct tm_usage_event *usage;		/* what record will write */
+	struct tm_usage_event *usage;		/* what record will write of the request */
+	struct tm_usage *record;		/* for what a request of many parts adds itself */
 };
 
 enum tm_route_flags {
@@ -31,7 +33,7 @@ enum tm_route_flags {
 
 struct tm_route {
 	const char *method;	/* "GET" stands for HEAD too */
-	const char *path;	/* without mount point and /v1 */
+	const char *path;	/* without mount point and /v1; {name} takes any one segment */
 	unsigned permission;	/* TM_PERM_* that the caller needs; 0: any valid key */
 	unsigned flags;
 	void (*run)(struct tm_context *context);
@@ -44,6 +46,7 @@ const struct tm_route *tm_route_all(size_t *count);
 struct tm_route_match {
 	const struct tm_route *route;	/* NULL: no such path, or not with this method */
 	char allow[64];			/* methods of the path, "GET, HEAD"; "" for no such path */
+	char param[65];			/* the segment that stands for {...} in the route's path */
 };
 
 /* The longest tail of path that is a route decides: /ai/v1/process is process at /ai. */
@@ -54,7 +57,12 @@ void tm_route_health(struct tm_context *context);
 void tm_route_ready(struct tm_context *context);
 void tm_route_operations(struct tm_context *context);
 void tm_route_process(struct tm_context *context);
+void tm_route_batch_process(struct tm_context *context);
+void tm_route_batch_status(struct tm_context *context);
+void tm_route_batch_cancel(struct tm_context *context);
 void tm_route_auth_status(struct tm_context *context);
+void tm_route_resilience(struct tm_context *context);
+void tm_route_resilience_reset(struct tm_context *context);
 void tm_route_openapi(struct tm_context *context);
 
 #endif

@@ -13,6 +13,7 @@ enum { OPTION_NAME_SHOWN = 64 };
 
 struct check {
 	const struct tm_settings *settings;
+	const struct tm_operations *operations;
 	struct tm_arena *arena;
 	struct tm_input *input;
 	enum tm_err err;
@@ -76,10 +77,10 @@ static void check_text(struct check *check, const struct tm_json *object)
 				check->settings->limits.text_max, &task->text, &task->text_len);
 }
 
-static const char *operation_names(struct tm_arena *arena)
+static const char *operation_names(const struct tm_operations *operations, struct tm_arena *arena)
 {
 	size_t count;
-	const struct tm_operation *all = tm_operation_all(&count);
+	const struct tm_operation *all = tm_operations_all(operations, &count);
 	const char *names = "must be one of";
 
 	for (size_t i = 0; i < count && names; i++)
@@ -103,9 +104,10 @@ static void check_operation(struct check *check, const struct tm_json *object)
 		add_type_error(check, "operation", "a string", value);
 		return;
 	}
-	task->operation = strlen(id) == len ? tm_operation_find(id) : NULL;
+	task->operation = strlen(id) == len ? tm_operations_find(check->operations, id)
+						: NULL;
 	if (!task->operation)
-		add_error(check, "operation", operation_names(check->arena));
+		add_error(check, "operation", operation_names(check->operations, check->arena));
 }
 
 static void check_question(struct check *check, const struct tm_json *object)
@@ -149,6 +151,56 @@ static const char *option_names(struct tm_arena *arena, const struct tm_operatio
 	return names;
 }
 
+static void take_boolean(struct check *check, const char *field, const struct tm_json *value,
+			 int64_t *out)
+{
+	if (tm_json_kind(value) == TM_JSON_BOOL)
+		*out = tm_json_bool(value) ? 1 : 0;
+	else
+		add_type_error(check, field, "a boolean", value);
+}
+
+static const char *choice_names(struct tm_arena *arena, const struct tm_option *option)
+{
+	const char *names = "must be one of";
+
+	for (int64_t i = 0; i <= option->max && names; i++)
+		names = tm_arena_printf(arena, "%s%s %s", names, i ? "," : "", option->choices[i]);
+	return names;
+}
+
+static void take_choice(struct check *check, const char *field, const struct tm_json *value,
+			const struct tm_option *option, int64_t *out)
+{
+	size_t len;
+	const char *text = tm_json_text(value, &len);
+
+	if (!text) {
+		add_type_error(check, field, "a string", value);
+		return;
+	}
+	for (int64_t i = 0; i <= option->max; i++)
+		if (strlen(option->choices[i]) == len &&
+		    memcmp(option->choices[i], text, len) == 0) {
+			*out = i;
+			return;
+		}
+	add_error(check, field, choice_names(check->arena, option));
+}
+
+static void take_integer(struct check *check, const char *field, const struct tm_json *value,
+			 const struct tm_option *option, int64_t *out)
+{
+	if (tm_json_kind(value) != TM_JSON_INT)
+		add_type_error(check, field, "an integer", value);
+	else if (tm_json_int(value) < option->min || tm_json_int(value) > option->max)
+		add_error(check, field,
+			  tm_arena_printf(check->arena, "must be %lld to %lld",
+					  (long long)option->min, (long long)option->max));
+	else
+		*out = tm_json_int(value);
+}
+
 static void check_option(struct check *check, const char *name, const struct tm_json *value)
 {
 	struct tm_task *task = &check->input->task;
@@ -159,21 +211,18 @@ static void check_option(struct check *check, const char *name, const struct tm_
 	if (check->input->errors_count == TM_FIELD_ERRORS_MAX)
 		return;
 	field = tm_arena_printf(check->arena, "options.%.*s",
-				(int)tm_utf8_prefix_bytes(name, strlen(name), OPTION_NAME_SHOWN), name);
+				(int)tm_utf8_prefix_bytes(name, strlen(name), OPTION_NAME_SHOWN),
+				name);
 	while (at < operation->options_count && strcmp(operation->options[at].name, name) != 0)
 		at++;
 	if (at == operation->options_count)
 		add_error(check, field, option_names(check->arena, operation));
-	else if (tm_json_kind(value) != TM_JSON_INT)
-		add_type_error(check, field, "an integer", value);
-	else if (tm_json_int(value) < operation->options[at].min ||
-		 tm_json_int(value) > operation->options[at].max)
-		add_error(check, field,
-			  tm_arena_printf(check->arena, "must be %lld to %lld",
-					  (long long)operation->options[at].min,
-					  (long long)operation->options[at].max));
+	else if (operation->options[at].type == TM_OPTION_BOOLEAN)
+		take_boolean(check, field, value, &task->options[at]);
+	else if (operation->options[at].type == TM_OPTION_CHOICE)
+		take_choice(check, field, value, &operation->options[at], &task->options[at]);
 	else
-		task->options[at] = tm_json_int(value);
+		take_integer(check, field, value, &operation->options[at], &task->options[at]);
 }
 
 static void check_options(struct check *check, const struct tm_json *object)
@@ -219,10 +268,11 @@ static void check_metadata(struct check *check, const struct tm_json *object)
 	tm_buf_clear(&compact);
 }
 
-enum tm_err tm_validate(const struct tm_json *object, const struct tm_settings *settings,
+enum tm_err tm_validate(const struct tm_json *object, const struct tm_rules *rules,
 			struct tm_arena *arena, struct tm_input *out)
 {
-	struct check check = {.settings = settings, .arena = arena, .input = out};
+	struct check check = {.settings = rules->settings, .operations = rules->operations,
+			      .arena = arena, .input = out};
 
 	memset(out, 0, sizeof(*out));
 	if (tm_json_kind(object) != TM_JSON_OBJECT_KIND) {
@@ -235,4 +285,17 @@ enum tm_err tm_validate(const struct tm_json *object, const struct tm_settings *
 	check_options(&check, object);
 	check_metadata(&check, object);
 	return check.err;
+}
+
+enum tm_problem tm_input_problem(const struct tm_input *input, struct tm_problem_more *more)
+{
+	bool question_only = input->question_missing && input->errors_count == 1;
+	const char *detail = input->refusal;
+
+	if (!detail)
+		detail = question_only ? "This operation needs a question."
+				       : "Some fields are not valid; errors lists them all.";
+	*more = (struct tm_problem_more){.detail = detail, .errors = input->errors,
+					 .errors_count = input->errors_count};
+	return question_only ? TM_PROBLEM_BAD_REQUEST : TM_PROBLEM_INVALID;
 }

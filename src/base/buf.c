@@ -100,6 +100,7 @@ void tm_buf_putc(struct tm_buf *buf, char c)
 
 void tm_buf_vprintf(struct tm_buf *buf, const char *fmt, va_list args)
 {
+	size_t spare = buf->size - buf->len;
 	va_list again;
 	int len;
 	char *room;
@@ -107,12 +108,20 @@ void tm_buf_vprintf(struct tm_buf *buf, const char *fmt, va_list args)
 	if (buf->err)
 		return;
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, fmt, again);
+	len = vsnprintf(buf->data ? buf->data + buf->len : NULL, buf->data ? spare : 0, fmt, again);
 	va_end(again);
 	if (len < 0) {
 		buf->err = TM_ESIZE;	/* longer than an int counts */
+		if (buf->data)
+			buf->data[buf->len] = '\0';
 		return;
 	}
+	if (buf->data && (size_t)len < spare) {	/* it fitted: the common case */
+		tm_buf_advance(buf, (size_t)len);
+		return;
+	}
+	if (buf->data)
+		buf->data[buf->len] = '\0';
 	room = tm_buf_reserve(buf, (size_t)len);
 	if (!room)
 		return;

@@ -19,7 +19,7 @@
 #include "base/conf_file.h"
 
 enum { IGNORED_MAX = 32, ROUNDS_MAX = 2 * IGNORED_MAX + 1, SECTIONS_MAX = 64, TEXT_MAX = 256,
-       ECHO_MAX = 40 };
+       ECHO_MAX = 40, LEVELS = 2 };
 
 /* A section nobody knows. */
 struct ignored {
@@ -40,8 +40,9 @@ struct round {
 	const struct tm_conf_name *last;	/* whose value was read last */
 	int last_line;
 	int unknown_line;	/* where an unknown name was met last */
-	unsigned instance;
-	size_t values;		/* in this section's braces so far */
+	cfg_t *root;
+	unsigned instance[LEVELS];	/* of the braces open now: outer, and inner */
+	size_t values[LEVELS];	/* in these so far */
 	bool again, ended, no_memory;
 };
 
@@ -72,30 +73,51 @@ static const char *echo(const char *name, char out[ECHO_MAX + 1])
 	return out;
 }
 
-static const char *section_of(cfg_t *cfg)
+/* True when the section of that name below the root holds inner; *outer then is its. A section
+ * knows not what it stands in. It is the one read last, but for a title that is there twice. */
+static bool find_outer(const char *name, const cfg_t *inner, cfg_t **outer)
 {
-	const char *name = cfg_name(cfg);
+	cfg_opt_t *around = cfg_getopt(at_work->root, name);
+	cfg_opt_t *within;
 
-	return strcmp(name, "root") == 0 ? "" : name;
-}
-
-static bool known_section(const char *section)
-{
-	for (size_t i = 0; i < at_work->file->count; i++)
-		if (strcmp(at_work->file->names[i].section, section) == 0)
-			return true;
+	for (unsigned i = around ? cfg_opt_size(around) : 0; i > 0; i--) {
+		*outer = cfg_opt_getnsec(around, i - 1);
+		within = cfg_getopt(*outer, cfg_name((cfg_t *)inner));
+		for (unsigned j = within ? cfg_opt_size(within) : 0; j > 0; j--)
+			if (cfg_opt_getnsec(within, j - 1) == inner)
+				return true;
+	}
 	return false;
 }
 
-static const struct tm_conf_name *known_name(const char *section, const char *name)
+/* The name of what is described as standing in another section, and that section; else NULL. */
+static const char *nested_name(cfg_t *cfg, cfg_t **outer)
 {
-	for (size_t i = 0; i < at_work->file->count; i++) {
-		const struct tm_conf_name *known = &at_work->file->names[i];
+	const char *name = cfg_name(cfg);
 
-		if (strcmp(known->section, section) == 0 && strcmp(known->name, name) == 0)
-			return known;
+	for (size_t i = 0; i < at_work->file->count; i++) {
+		const char *section = at_work->file->names[i].section;
+		const char *dot = strchr(section, '.');
+		char around[ECHO_MAX + 1];
+
+		if (!dot || strcmp(dot + 1, name) != 0 || dot - section > ECHO_MAX)
+			continue;
+		(void)snprintf(around, sizeof(around), "%.*s", (int)(dot - section), section);
+		if (find_outer(around, cfg, outer))
+			return section;
 	}
 	return NULL;
+}
+
+static const char *section_of(cfg_t *cfg)
+{
+	const char *name = cfg_name(cfg), *nested;
+	cfg_t *outer;
+
+	if (cfg == at_work->root)
+		return "";
+	nested = nested_name(cfg, &outer);
+	return nested ? nested : name;
 }
 
 static struct ignored *ignored_section(const char *name)
@@ -109,48 +131,11 @@ static struct ignored *ignored_section(const char *name)
 	return NULL;
 }
 
-/* The nearest name that may stand in the section; "" when none is near. */
-static const char *nearest_in(const char *section, const char *wrong)
-{
-	const char *known[256];
-	const char *near;
-	size_t count = 0;
-
-	for (size_t i = 0; i < at_work->file->count && count + 2 < 256; i++) {
-		const struct tm_conf_name *name = &at_work->file->names[i];
-
-		if (strcmp(name->section, section) == 0)
-			known[count++] = name->name;
-		else if (section[0] == '\0')
-			known[count++] = name->section;
-	}
-	if (section[0] == '\0')
-		known[count++] = "include";
-	near = tm_conf_nearest(wrong, known, count);
-	return near ? near : "";
-}
-
-/* The section in which a name is known, when just one has it; NULL otherwise. */
-static const char *home_of(const char *name)
-{
-	const char *home = NULL;
-
-	for (size_t i = 0; i < at_work->file->count; i++) {
-		const struct tm_conf_name *known = &at_work->file->names[i];
-
-		if (strcmp(known->name, name) != 0)
-			continue;
-		if (home)
-			return NULL;
-		home = known->section;
-	}
-	return home;
-}
-
 static void tell_unknown(const char *section, const char *name, int line)
 {
 	char printed[ECHO_MAX + 1];
-	const char *near = nearest_in(section, name), *home = home_of(name);
+	const char *near = tm_conf_nearest_in(at_work->file, section, name);
+	const char *home = tm_conf_home(at_work->file, name);
 	const char *in = section[0] ? " in " : "";
 
 	echo(name, printed);
@@ -204,12 +189,21 @@ static void note_unknown(cfg_t *cfg, const char *name)
 	const struct tm_conf_name *secret = secret_before(cfg->line);
 
 	at_work->unknown_line = cfg->line;
-	if (!known_section(section) && section[0])
+	if (!tm_conf_known_section(at_work->file, section) && section[0])
 		return;		/* the whole section is unknown, and said to be */
 	if (secret)
 		tell_behind(secret, cfg->line);
 	else
 		tell_unknown(section, name, cfg->line);
+}
+
+/* True when the name was taken for a section there already, and yet did not become one: it has
+ * characters that no name has. */
+static bool ignored_in(const char *section, const char *name)
+{
+	const struct ignored *entry = ignored_section(name);
+
+	return entry && strcmp(entry->section, section) == 0;
 }
 
 /* A name without "=": a section nobody knows, unless it is a setting. */
@@ -218,11 +212,12 @@ static void note_no_equal_sign(cfg_t *cfg, const char *name)
 	const char *section = section_of(cfg);
 	struct ignored *entry;
 
-	if (known_name(section, name)) {
+	if (tm_conf_known_name(at_work->file, section, name)) {
 		tell(cfg->line, "\"%s\" is not followed by = and a value", name);
 		return;
 	}
-	if (at_work->ignored_count == IGNORED_MAX || (!known_section(section) && section[0])) {
+	if (at_work->ignored_count == IGNORED_MAX || ignored_in(section, name) ||
+	    (!tm_conf_known_section(at_work->file, section) && section[0])) {
 		tell_stray(name, at_work->unknown_line);
 		return;
 	}
@@ -344,24 +339,34 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list args)
 	at_work->ended = true;
 }
 
-static bool add_event(const struct tm_conf_name *name, const char *title, const char *value,
-		      int line)
+static const char *title_of(cfg_t *cfg)
+{
+	const char *title = cfg ? cfg_title(cfg) : NULL;
+
+	return title ? title : "";
+}
+
+/* Notes what stands in cfg; outer is around that, or NULL. */
+static bool add_event(const struct tm_conf_name *name, cfg_t *cfg, cfg_t *outer, const char *value)
 {
 	struct tm_arena *arena = at_work->file->arena;
 	struct tm_conf_event *event = tm_arena_alloc(arena, sizeof(*event));
 
 	if (event) {
 		*event = (struct tm_conf_event){
-			.line = line,
-			.instance = at_work->instance,
+			.line = name ? tm_conf_first_line(at_work->file, cfg->line, name->name,
+							  value) : cfg->line,
+			.instance = at_work->instance[outer ? 1 : 0],
+			.outer_instance = at_work->instance[0],
 			.name = name,
-			.title = tm_arena_strdup(arena, title),
+			.title = tm_arena_strdup(arena, title_of(cfg)),
+			.outer = tm_arena_strdup(arena, title_of(outer)),
 			.value = tm_arena_strdup(arena, value),
 		};
 		*at_work->end = event;
 		at_work->end = &event->next;
 	}
-	if (!event || !event->title || !event->value)
+	if (!event || !event->title || !event->outer || !event->value)
 		at_work->no_memory = true;
 	return !at_work->no_memory;
 }
@@ -378,8 +383,9 @@ static bool spoilt(int line)
 
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
-	const struct tm_conf_name *name = known_name(section_of(cfg), opt->name);
-	const char *title = cfg_title(cfg);
+	const struct tm_conf_name *name = tm_conf_known_name(at_work->file, section_of(cfg),
+							     opt->name);
+	cfg_t *outer = NULL;
 
 	*(const char **)result = "";	/* libconfuse keeps no copy of what may be a secret */
 	if (!name) {			/* "redis|url": a path, which libconfuse understands */
@@ -388,10 +394,12 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	}
 	at_work->last = name;
 	at_work->last_line = cfg->line;
-	at_work->values++;
+	if (cfg == at_work->root || !nested_name(cfg, &outer))
+		outer = NULL;
+	at_work->values[outer ? 1 : 0]++;
 	if (spoilt(cfg->line))
 		return 0;
-	return add_event(name, title ? title : "", value, cfg->line) ? 0 : -1;
+	return add_event(name, cfg, outer, value) ? 0 : -1;
 }
 
 static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
@@ -401,13 +409,14 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 		tell(cfg->line, "include takes one file name");
 		return 0;
 	}
-	return spoilt(cfg->line) || add_event(NULL, "", argv[0], cfg->line) ? 0 : -1;
+	return spoilt(cfg->line) || add_event(NULL, cfg, NULL, argv[0]) ? 0 : -1;
 }
 
 /* The closing brace of a section. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
 	struct ignored *entry = ignored_section(opt->name);
+	const int level = cfg == at_work->root ? 0 : 1;
 
 	if (entry && !entry->told) {
 		entry->told = true;
@@ -415,11 +424,14 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 			tell_behind(entry->behind, entry->line);
 		else
 			tell_unknown(entry->section, entry->name, entry->line);
-	} else if (!entry && (opt->flags & CFGF_TITLE) && at_work->values == 0) {
+	} else if (!entry && (opt->flags & CFGF_TITLE) && at_work->values[level] == 0) {
 		tell(cfg->line, "section %s is empty", opt->name);
 	}
-	at_work->instance = ++*at_work->file->instances;
-	at_work->values = 0;
+	at_work->values[0] += (size_t)level;	/* what is in a section counts as a value of it */
+	for (int i = level; i < LEVELS; i++) {
+		at_work->instance[i] = ++*at_work->file->instances;
+		at_work->values[i] = 0;
+	}
 	at_work->last = NULL;
 	return 0;
 }
@@ -442,11 +454,20 @@ static size_t add_ignored(cfg_opt_t *opts, size_t count, const char *section)
 	return count;
 }
 
-/* The settings and ignored sections of one section, in the arena; NULL out of memory. */
-static cfg_opt_t *section_options(const char *section, size_t extra, size_t *used)
+static bool declared(const cfg_opt_t *opts, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(opts[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The settings and ignored sections of one section, in the arena, with room for more; NULL out
+ * of memory. */
+static cfg_opt_t *section_options(const char *section, size_t *used)
 {
 	const struct tm_conf_file *file = at_work->file;
-	size_t room = file->count + IGNORED_MAX + extra + 1, count = 0;
+	size_t room = file->count + IGNORED_MAX + SECTIONS_MAX + 2, count = 0;
 	cfg_opt_t *opts = tm_arena_alloc(file->arena, room * sizeof(*opts));
 
 	if (!opts)
@@ -456,37 +477,61 @@ static cfg_opt_t *section_options(const char *section, size_t extra, size_t *use
 			opts[count++] = (cfg_opt_t)CFG_STR_CB(file->names[i].name, NULL, CFGF_NONE,
 							      on_value);
 	*used = add_ignored(opts, count, section);
-	opts[*used] = (cfg_opt_t)CFG_END();
 	return opts;
 }
 
-static bool declared(const cfg_opt_t *opts, size_t count, const char *name)
+/* Adds the section that a name describes. False: inner is NULL, out of memory. */
+static bool add_section(cfg_opt_t *opts, size_t *count, const struct tm_conf_name *name,
+			cfg_opt_t *inner)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(opts[i].name, name) == 0)
-			return true;
-	return false;
+	const char *dot = strchr(name->section, '.');
+	const char *own = dot ? dot + 1 : name->section;
+
+	if (!inner)
+		return false;
+	opts[*count] = (cfg_opt_t)CFG_SEC(own, inner, name->titled ?
+					  CFGF_MULTI | CFGF_TITLE | CFGF_KEYSTRVAL :
+					  CFGF_KEYSTRVAL);
+	opts[(*count)++].validcb = on_section;
+	return true;
+}
+
+/* A section's options with those of the sections in it; NULL out of memory. */
+static cfg_opt_t *deep_options(const char *section)
+{
+	const struct tm_conf_file *file = at_work->file;
+	size_t count, ignored;
+	cfg_opt_t *opts = section_options(section, &count), *inner;
+
+	for (size_t i = 0; opts && i < file->count; i++) {
+		const char *name = tm_conf_inside(file->names[i].section, section);
+
+		if (!name || declared(opts, count, name))
+			continue;
+		inner = section_options(file->names[i].section, &ignored);
+		if (inner)
+			inner[ignored] = (cfg_opt_t)CFG_END();
+		if (!add_section(opts, &count, &file->names[i], inner))
+			return NULL;
+	}
+	if (opts)
+		opts[count] = (cfg_opt_t)CFG_END();
+	return opts;
 }
 
 /* Everything that may stand in the file, as libconfuse wants it. */
 static cfg_opt_t *all_options(void)
 {
 	const struct tm_conf_file *file = at_work->file;
-	size_t count, inner;
-	cfg_opt_t *opts = section_options("", SECTIONS_MAX + 1, &count), *sub;
+	size_t count;
+	cfg_opt_t *opts = section_options("", &count);
 
 	for (size_t i = 0; opts && i < file->count; i++) {
-		const struct tm_conf_name *name = &file->names[i];
+		const char *name = tm_conf_inside(file->names[i].section, "");
 
-		if (!name->section[0] || declared(opts, count, name->section))
-			continue;
-		sub = section_options(name->section, 0, &inner);
-		if (!sub)
+		if (name && !declared(opts, count, name) &&
+		    !add_section(opts, &count, &file->names[i], deep_options(name)))
 			return NULL;
-		opts[count] = (cfg_opt_t)CFG_SEC(name->section, sub, name->titled ?
-						 CFGF_MULTI | CFGF_TITLE | CFGF_KEYSTRVAL :
-						 CFGF_KEYSTRVAL);
-		opts[count++].validcb = on_section;
 	}
 	if (opts) {
 		opts[count++] = (cfg_opt_t)CFG_FUNC("include", on_include);
@@ -512,13 +557,16 @@ static bool one_round(struct round *round)
 	round->mistakes = NULL;
 	round->end = &round->file->events;
 	round->last = NULL;
-	round->instance = ++*round->file->instances;
-	round->values = 0;
+	for (int i = 0; i < LEVELS; i++) {
+		round->instance[i] = ++*round->file->instances;
+		round->values[i] = 0;
+	}
 	round->again = round->ended = false;
 	for (size_t i = 0; i < round->ignored_count; i++)
 		round->ignored[i].told = false;
 	if (!cfg)
 		return false;
+	round->root = cfg;
 	cfg_set_error_function(cfg, on_error);
 	if (cfg_parse_buf(cfg, round->file->text) != CFG_SUCCESS && !round->ended)
 		round->no_memory = true;

@@ -1,6 +1,6 @@
 /*
  * Reading a configuration file (libconfuse syntax) against a description of what may stand
- * in it. Knows sections, titles and lines, not what a setting means.
+ * in it. Knows sections, titles and lines, not what a setting means. Sections nest once.
  * The only file that knows libconfuse.
  */
 #ifndef TM_BASE_CONF_H
@@ -12,7 +12,7 @@
 
 /* One name that may stand in the file. */
 struct tm_conf_name {
-	const char *section;	/* "" for the top level */
+	const char *section;	/* "" for the top level; "outer.inner" for a section in another */
 	const char *name;
 	int titled;		/* the section has a title and may repeat */
 	int secret;		/* reports never repeat what stands behind its value */
@@ -23,6 +23,7 @@ struct tm_conf_value {
 	const char *file;
 	int line;
 	const char *section, *title;	/* title "" where the section has none */
+	const char *outer;	/* title of the section around it; "" where there is none */
 	const char *name, *value;
 };
 
@@ -31,6 +32,15 @@ typedef enum tm_err tm_conf_take(void *arg, const struct tm_conf_value *value, c
 				 size_t why_bytes);
 /* Told of each mistake, as "file:line: text". */
 typedef void tm_conf_report(void *arg, const char *text);
+
+/* What may stand in a file, and who hears of it. */
+struct tm_conf_form {
+	const struct tm_conf_name *names;
+	size_t count;
+	tm_conf_take *take;
+	tm_conf_report *report;
+	void *arg;
+};
 
 /*
  * Reads path; include("glob") outside sections reads the files that match, in order of their
@@ -43,8 +53,11 @@ typedef void tm_conf_report(void *arg, const char *text);
  * TM_OK; TM_EINVAL (mistakes); TM_ENOENT (cannot be read, errno says why); TM_ENOMEM; or what
  * take returned other than TM_EINVAL, which ends the reading. Not reentrant.
  */
-TM_CHECK enum tm_err tm_conf_read(const char *path, const struct tm_conf_name *names, size_t count,
-				  tm_conf_take *take, tm_conf_report *report, void *arg);
+TM_CHECK enum tm_err tm_conf_read(const char *path, const struct tm_conf_form *form);
+
+/* The same of a text in memory; name stands for the path. */
+TM_CHECK enum tm_err tm_conf_read_text(const char *name, const char *text,
+				       const struct tm_conf_form *form);
 
 /* The known name nearest to wrong, by edit distance; NULL when none is near. */
 const char *tm_conf_nearest(const char *wrong, const char *const *known, size_t count);

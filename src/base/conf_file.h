@@ -14,8 +14,9 @@ struct tm_conf_event {
 	struct tm_conf_event *next;
 	int line;
 	unsigned instance;	/* values of one section's braces share it; never reused */
+	unsigned outer_instance;/* of the section around that one, if there is one */
 	const struct tm_conf_name *name;
-	const char *title;
+	const char *title, *outer;
 	char *value;
 };
 
@@ -43,5 +44,24 @@ bool tm_conf_mistake_add(struct tm_conf_mistake **list, struct tm_arena *arena, 
 
 /* Takes file->text apart into events and mistakes. TM_OK, whatever the mistakes; TM_ENOMEM. */
 TM_CHECK enum tm_err tm_conf_parse(struct tm_conf_file *file);
+
+/* conf_names.c: whether there is such a section, or such a name in it. */
+bool tm_conf_known_section(const struct tm_conf_file *file, const char *section);
+const struct tm_conf_name *tm_conf_known_name(const struct tm_conf_file *file,
+					      const char *section, const char *name);
+
+/* The name of a section that stands in outer ("" is the top level); NULL when it does not. */
+const char *tm_conf_inside(const char *section, const char *outer);
+
+/* The nearest name that may stand in the section; "" when none is near. */
+const char *tm_conf_nearest_in(const struct tm_conf_file *file, const char *section,
+			       const char *wrong);
+
+/* The section in which a name is known, when just one has it; NULL otherwise. */
+const char *tm_conf_home(const struct tm_conf_file *file, const char *name);
+
+/* The line on which name = value begins; line is that of its end, as libconfuse counts. */
+int tm_conf_first_line(const struct tm_conf_file *file, int line, const char *name,
+		       const char *value);
 
 #endif

@@ -25,17 +25,13 @@ enum {
 /* A titled section that was seen. */
 struct title {
 	struct title *next;
-	const char *section, *title, *file;
+	const char *section, *title, *outer, *file;
 	int line;
 	unsigned instance, told;
 };
 
 struct reader {
-	const struct tm_conf_name *names;
-	size_t count;
-	tm_conf_take *take;
-	tm_conf_report *report;
-	void *arg;
+	const struct tm_conf_form *form;
 	struct tm_arena arena;
 	struct title *titles;
 	unsigned instances;
@@ -112,28 +108,33 @@ static void on_scan(void *arg, int line, const char *text)
 	(void)tm_conf_mistake_add(&file->mistakes, file->arena, line, text);
 }
 
+static enum tm_err open_text(struct reader *reader, const char *path, const char *text,
+			     struct tm_conf_file *out)
+{
+	if (strncmp(text, "\xef\xbb\xbf", 3) == 0)	/* a byte order mark of some editors */
+		text += 3;
+	*out = (struct tm_conf_file){
+		.path = tm_arena_strdup(&reader->arena, path),
+		.text = tm_arena_strdup(&reader->arena, text),
+		.names = reader->form->names, .count = reader->form->count,
+		.arena = &reader->arena, .instances = &reader->instances,
+	};
+	if (!out->path || !out->text)
+		return TM_ENOMEM;
+	out->whole = tm_conf_scan(out->text, on_scan, out);
+	return TM_OK;
+}
+
 static enum tm_err open_file(struct reader *reader, const char *path, struct tm_conf_file *out)
 {
 	struct tm_buf bytes;
 	enum tm_err err;
-	const char *from;
 
 	tm_buf_init(&bytes, FILE_MAX + READ_BYTES);
 	err = read_bytes(path, &bytes);
 	if (err != TM_OK)
 		goto out;
-	from = tm_buf_text(&bytes);
-	if (strncmp(from, "\xef\xbb\xbf", 3) == 0)	/* a byte order mark of some editors */
-		from += 3;
-	*out = (struct tm_conf_file){
-		.path = tm_arena_strdup(&reader->arena, path),
-		.text = tm_arena_strdup(&reader->arena, from),
-		.names = reader->names, .count = reader->count,
-		.arena = &reader->arena, .instances = &reader->instances,
-	};
-	err = out->path && out->text ? TM_OK : TM_ENOMEM;
-	if (err == TM_OK)
-		out->whole = tm_conf_scan(out->text, on_scan, out);
+	err = open_text(reader, path, tm_buf_text(&bytes), out);
 out:
 	if (bytes.data)
 		explicit_bzero(bytes.data, bytes.size);
@@ -141,42 +142,77 @@ out:
 	return err;
 }
 
+struct place {
+	const char *section, *title, *outer;
+	unsigned instance;
+	int line;
+};
+
 /* A titled section belongs to the braces where its title was seen first. */
 static enum tm_err check_title(struct reader *reader, struct tm_conf_file *file,
-			       const struct tm_conf_event *event, bool *repeated)
+			       const struct place *at, bool *repeated)
 {
 	struct title *title = reader->titles;
 
 	*repeated = false;
-	if (!event->name->titled)
-		return TM_OK;
-	while (title && (strcmp(title->section, event->name->section) != 0 ||
-			 strcmp(title->title, event->title) != 0))
+	while (title && (strcmp(title->section, at->section) != 0 ||
+			 strcmp(title->title, at->title) != 0 ||
+			 strcmp(title->outer, at->outer) != 0))
 		title = title->next;
 	if (title) {
-		*repeated = title->instance != event->instance;
-		if (!*repeated || title->told == event->instance)
+		*repeated = title->instance != at->instance;
+		if (!*repeated || title->told == at->instance)
 			return TM_OK;
-		title->told = event->instance;
-		return add(reader, file, event->line, "%s \"%.64s\" is already there, in %s:%d",
+		title->told = at->instance;
+		return add(reader, file, at->line, "%s \"%.64s\" is already there, in %s:%d",
 			   title->section, title->title, title->file, title->line);
 	}
 	title = tm_arena_alloc(&reader->arena, sizeof(*title));
 	if (!title)
 		return TM_ENOMEM;
 	*title = (struct title){
-		.next = reader->titles, .section = event->name->section, .title = event->title,
-		.file = file->path, .line = event->line, .instance = event->instance,
+		.next = reader->titles, .section = at->section, .title = at->title,
+		.outer = at->outer, .file = file->path, .line = at->line,
+		.instance = at->instance,
 	};
 	reader->titles = title;
 	return TM_OK;
+}
+
+/* The titles of the sections that a value stands in, the outer one first. */
+static enum tm_err check_titles(struct reader *reader, struct tm_conf_file *file,
+				const struct tm_conf_event *event, bool *repeated)
+{
+	const char *section = event->name->section, *dot = strchr(section, '.');
+	struct place at = {.line = event->line, .outer = ""};
+	enum tm_err err;
+
+	*repeated = false;
+	if (!event->name->titled)
+		return TM_OK;
+	if (dot) {
+		at.section = tm_arena_dup(&reader->arena, section, (size_t)(dot - section));
+		at.title = event->outer;
+		at.instance = event->outer_instance;
+		if (!at.section)
+			return TM_ENOMEM;
+		err = check_title(reader, file, &at, repeated);
+		if (err != TM_OK || *repeated)
+			return err;
+	}
+	at.section = section;
+	at.title = event->title;
+	at.outer = event->outer;
+	at.instance = event->instance;
+	return check_title(reader, file, &at, repeated);
 }
 
 /* The line where the same file has set the same thing before; 0 when it has not. */
 static int set_before(const struct tm_conf_file *file, const struct tm_conf_event *event)
 {
 	for (const struct tm_conf_event *at = file->events; at != event; at = at->next)
-		if (at->name == event->name && strcmp(at->title, event->title) == 0)
+		if (at->name == event->name && strcmp(at->title, event->title) == 0 &&
+		    strcmp(at->outer, event->outer) == 0)
 			return at->line;
 	return 0;
 }
@@ -187,11 +223,12 @@ static enum tm_err take_value(struct reader *reader, struct tm_conf_file *file,
 	char why[WHY_MAX] = "";
 	const struct tm_conf_value value = {
 		.file = file->path, .line = event->line, .section = event->name->section,
-		.title = event->title, .name = event->name->name, .value = event->value,
+		.title = event->title, .outer = event->outer, .name = event->name->name,
+		.value = event->value,
 	};
 	bool repeated;
 	int before;
-	enum tm_err err = check_title(reader, file, event, &repeated);
+	enum tm_err err = check_titles(reader, file, event, &repeated);
 
 	if (err != TM_OK || repeated)
 		return err;
@@ -199,7 +236,7 @@ static enum tm_err take_value(struct reader *reader, struct tm_conf_file *file,
 	if (before)
 		return add(reader, file, event->line, "\"%s\" was already set on line %d",
 			   value.name, before);
-	err = reader->take(reader->arg, &value, why, sizeof(why));
+	err = reader->form->take(reader->form->arg, &value, why, sizeof(why));
 	if (err == TM_EINVAL)
 		err = add(reader, file, event->line, "%s%s%s: %s", value.section,
 			  value.section[0] ? "." : "", value.name, why);
@@ -271,7 +308,7 @@ static void report_all(struct reader *reader, const struct tm_conf_file *file)
 
 	for (const struct tm_conf_mistake *at = file->mistakes; at; at = at->next) {
 		(void)snprintf(text, sizeof(text), "%s:%d: %s", file->path, at->line, at->text);
-		reader->report(reader->arg, text);
+		reader->form->report(reader->form->arg, text);
 		reader->mistakes = true;
 	}
 }
@@ -298,6 +335,13 @@ static void wipe(struct tm_conf_file *file)
 		explicit_bzero(file->text, strlen(file->text));
 }
 
+static enum tm_err parse_file(struct reader *reader, struct tm_conf_file *file)
+{
+	enum tm_err err = tm_conf_parse(file);
+
+	return err == TM_OK ? take_events(reader, file) : err;
+}
+
 /* TM_OK whatever the mistakes; TM_ENOENT with errno: cannot be read; TM_ENOMEM. */
 static enum tm_err read_file(struct reader *reader, const char *path)
 {
@@ -307,9 +351,7 @@ static enum tm_err read_file(struct reader *reader, const char *path)
 	reader->files++;
 	switch (err) {
 	case TM_OK:
-		err = tm_conf_parse(&file);
-		if (err == TM_OK)
-			err = take_events(reader, &file);
+		err = parse_file(reader, &file);
 		break;
 	case TM_EIO:
 		return TM_ENOENT;
@@ -327,12 +369,9 @@ static enum tm_err read_file(struct reader *reader, const char *path)
 	return err;
 }
 
-enum tm_err tm_conf_read(const char *path, const struct tm_conf_name *names, size_t count,
-			 tm_conf_take *take, tm_conf_report *report, void *arg)
+enum tm_err tm_conf_read(const char *path, const struct tm_conf_form *form)
 {
-	struct reader reader = {
-		.names = names, .count = count, .take = take, .report = report, .arg = arg,
-	};
+	struct reader reader = {.form = form};
 	enum tm_err err;
 	int error;
 
@@ -341,5 +380,21 @@ enum tm_err tm_conf_read(const char *path, const struct tm_conf_name *names, siz
 	error = errno;
 	tm_arena_clear(&reader.arena);
 	errno = error;
+	return err == TM_OK && reader.mistakes ? TM_EINVAL : err;
+}
+
+enum tm_err tm_conf_read_text(const char *name, const char *text, const struct tm_conf_form *form)
+{
+	struct reader reader = {.form = form, .files = 1};
+	struct tm_conf_file file = {.path = name};
+	enum tm_err err;
+
+	tm_arena_init(&reader.arena, MEMORY_MAX);
+	err = open_text(&reader, name, text, &file);
+	if (err == TM_OK)
+		err = parse_file(&reader, &file);
+	report_all(&reader, &file);
+	wipe(&file);
+	tm_arena_clear(&reader.arena);
 	return err == TM_OK && reader.mistakes ? TM_EINVAL : err;
 }

@@ -160,6 +160,8 @@ static enum tm_err take(void *arg, const struct tm_conf_value *value, char *why,
 		return TM_ENOMEM;
 	if (strcmp(value->section, "provider") == 0)
 		return tm_load_provider_value(load, value, origin, why, why_bytes);
+	if (strncmp(value->section, "operation", strlen("operation")) == 0)
+		return tm_load_operation_value(load, value, origin, why, why_bytes);
 	for (size_t i = 0; i < tm_setting_count; i++) {
 		const struct tm_setting *row = &tm_setting_table[i];
 
@@ -195,15 +197,19 @@ static size_t add_names(struct tm_conf_name *names, const struct tm_setting *row
 
 static enum tm_err load_file(struct tm_load *load, const char *path)
 {
-	struct tm_conf_name names[TM_LOAD_SETTINGS_MAX + TM_LOAD_FIELDS_MAX];
-	size_t count = add_names(names, tm_setting_table, tm_setting_count, 0);
+	struct tm_conf_name names[TM_LOAD_SETTINGS_MAX + TM_LOAD_FIELDS_MAX +
+				  TM_LOAD_OPERATION_MAX];
+	struct tm_conf_form form = {.names = names, .take = take, .report = on_report, .arg = load};
 	enum tm_err err;
 
-	count += add_names(names + count, tm_provider_table, tm_provider_count, 1);
+	form.count = add_names(names, tm_setting_table, tm_setting_count, 0);
+	form.count += add_names(names + form.count, tm_provider_table, tm_provider_count, 1);
+	form.count += tm_load_operation_names(names + form.count);
+	load->source = 1;
 	load->settings.path = tm_arena_strdup(&load->settings.arena, path);
 	if (!load->settings.path)
 		return TM_ENOMEM;
-	err = tm_conf_read(path, names, count, take, on_report, load);
+	err = tm_conf_read(path, &form);
 	if (err == TM_ENOENT)
 		tm_load_mistake(load, path, "cannot be read: %s", strerror(errno));
 	return err == TM_EINVAL ? TM_OK : err;
@@ -311,6 +317,8 @@ enum tm_err tm_settings_load(struct tm_settings *out, const char *path, char *co
 
 	tm_arena_init(&load.settings.arena, MEMORY_MAX);
 	err = set_defaults(&load);
+	if (err == TM_OK)
+		err = tm_load_operations_built_in(&load);
 	path = choose_path(path, env);
 	if (err == TM_OK && path)
 		err = load_file(&load, path);
@@ -318,7 +326,11 @@ enum tm_err tm_settings_load(struct tm_settings *out, const char *path, char *co
 	for (char *const *at = env; *at && err == TM_OK; at++)
 		err = take_env(&load, *at);
 	if (err == TM_OK)
+		err = tm_load_operations_dir(&load, origin_of(&load, "TEXTMILL_OPERATIONS_DIR"));
+	if (err == TM_OK)
 		err = tm_load_providers(&load, env);
+	if (err == TM_OK)
+		err = tm_load_operations(&load, file_whole);
 	if (err == TM_OK)
 		err = check_whole(&load, file_whole);
 	if (err == TM_OK && load.mistakes)
@@ -364,6 +376,7 @@ enum tm_err tm_settings_override(struct tm_settings *copy, struct tm_arena *aren
 				 const char *param, const char *value)
 {
 	const struct tm_setting *row = of_location(param);
+	enum tm_err err;
 	char why[WHY_MAX];
 
 	if (!row)
@@ -371,5 +384,10 @@ enum tm_err tm_settings_override(struct tm_settings *copy, struct tm_arena *aren
 	if (row->offset == offsetof(struct tm_settings, llm.provider) &&
 	    !tm_load_providers_known(copy, value))
 		return TM_EINVAL;
-	return tm_setting_set(row, copy, arena, value, why, sizeof(why));
+	err = tm_setting_set(row, copy, arena, value, why, sizeof(why));
+	if (err == TM_OK && row->offset == offsetof(struct tm_settings, llm.provider))
+		copy->llm.provider_local = true;
+	if (err == TM_OK && row->offset == offsetof(struct tm_settings, llm.model))
+		copy->llm.model_local = true;
+	return err;
 }

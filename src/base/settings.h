@@ -13,27 +13,13 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/provider_conf.h"
 
-enum { TM_PROVIDERS_MAX = 8 };
+struct tm_operation_conf;	/* base/operation_conf.h */
 
 enum tm_auth_mode { TM_AUTH_KEYS, TM_AUTH_OFF };
+enum tm_guard_action { TM_GUARD_OFF, TM_GUARD_LOG, TM_GUARD_REJECT };
 enum tm_redis_down { TM_REDIS_DOWN_ALLOW, TM_REDIS_DOWN_DENY };
-enum tm_provider_kind { TM_PROVIDER_OPENAI, TM_PROVIDER_EXTRACTIVE };
-enum tm_json_mode { TM_JSON_AUTO, TM_JSON_SCHEMA, TM_JSON_OBJECT, TM_JSON_OFF };
-
-/* One provider "name" { } section. Strings belong to the settings' arena. */
-struct tm_provider_conf {
-	const char *name;
-	int kind;		/* enum tm_provider_kind */
-	const char *url;	/* base, without a trailing slash; "" for extractive */
-	const char *model;
-	const char *key;	/* secret; "" for none */
-	const char *key_file;	/* read at load into key; "" for none */
-	const char *ca_file;	/* PEM; "" for the system's */
-	bool insecure;		/* http to a host that is not loopback is allowed */
-	int64_t timeout_ms;	/* one attempt; 0: whatever is left of llm.deadline */
-	int json_mode;		/* enum tm_json_mode */
-};
 
 /* All settings. Times in ms, sizes in bytes. Strings belong to arena, never NULL. */
 struct tm_settings {
@@ -42,25 +28,37 @@ struct tm_settings {
 
 	const char *listen;	/* "" : no listener of its own */
 	const char *user, *group;
+	const char *operations_dir;	/* "" : operations.d beside path */
 	struct { int64_t level; const char *target; } log;
-	struct { int64_t workers_max, requests_max, stop_timeout_ms, backlog;
+	struct { int64_t workers_max, job_workers, requests_max, stop_timeout_ms, backlog;
 		 const char *socket_mode, *socket_owner, *socket_group; } pool;
 	struct { int64_t mode; const char *keys_file; bool public_operations;
 		 const char *admin_key, *user_key; /* secrets, from the environment only */ } auth;
 	struct { const char *url, *prefix, *username, *password, *password_file;
 		 int64_t timeout_ms; } redis;
 	struct { int64_t minute, hour, admin_hour, llm_hour, login_minute, on_redis_down; } limit;
-	struct { int64_t text_min, text_max, question_max, metadata_max, body, json_depth; } limits;
-	struct { bool enabled, shared; int64_t stale_ms, ttl_summarize_ms, ttl_sentiment_ms,
-		 ttl_key_points_ms, ttl_questions_ms, ttl_qa_ms, ttl_default_ms; } cache;
+	struct {
+		int64_t text_min, text_max, question_max, metadata_max, body, json_depth, batch_max;
+	} limits;
+	struct { bool enabled, shared; int64_t stale_ms, ttl_default_ms; } cache;
+	struct { int64_t action, threshold; } guard;
 	struct { int64_t deadline_ms, connect_timeout_ms, answer_max, max_tokens;
 		 const char *provider;	/* names in order, comma separated; "" = all, as written */
 		 const char *model;	/* overrides the first provider's; "" = its own */
+		 bool provider_local, model_local;	/* the location's: counts more than an
+							 * operation's own */
 	} llm;
+	struct { int64_t threshold, min_calls, ratio, window_ms, recovery_ms; } breaker;
+	struct { bool stale, extractive; } fallback;
+	struct { int64_t claim_after_ms, ttl_ms, deliveries_max, max_pending; } jobs;
+	struct { int64_t concurrency, deadline_ms; } batch;
+	struct { int64_t ttl_ms; } idempotency;
 	struct { const char *origins; } cors;
 
 	struct tm_provider_conf providers[TM_PROVIDERS_MAX];
 	size_t providers_count;
+
+	struct tm_operation_conf *operations;	/* built in first, then as written */
 };
 
 /* Told of each mistake or warning: "file:line: text" or "environment: text", without a newline;
@@ -73,7 +71,8 @@ typedef void tm_settings_report(void *arg, const char *text);
  * path     the file; NULL: TEXTMILL_CONF of the environment, else SYSCONFDIR/textmill/textmill.conf
  *          where that exists, else none
  * env      NAME=value strings, NULL-terminated; TEXTMILL_*, ADMIN_API_KEY, USER_API_KEY,
- *          OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_MODEL count
+ *          OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_MODEL, and ANTHROPIC_ and GEMINI_ likewise,
+ *          count
  * report   told of every mistake, not only the first
  * out      filled on TM_OK; tm_settings_clear frees it
  *
@@ -99,6 +98,9 @@ TM_CHECK enum tm_err tm_settings_override(struct tm_settings *copy, struct tm_ar
 
 /* True when param (TEXTMILL_...) names a setting that a location may override. */
 bool tm_settings_overridable(const char *param);
+
+/* Prints an operation's section, in the file's syntax. */
+void tm_operation_print(const struct tm_operation_conf *conf, FILE *out);
 
 /* Prints all settings with defaults filled in, in the file's syntax, secrets as ***. */
 void tm_settings_print(const struct tm_settings *settings, FILE *out);

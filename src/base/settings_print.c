@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/operation_conf.h"
 #include "base/settings_table.h"
 
 enum { VALUE_MAX = 2 * TM_SET_TEXT_MAX + 16, WIDTH = 92, TAB = 8 };
@@ -24,6 +25,18 @@ static void print_rows(FILE *out, const char *section, const struct tm_settings 
 				      value);
 		else
 			(void)fprintf(out, "%s%s = %s\n", section[0] ? "\t" : "", row->name, value);
+	}
+}
+
+/* Those of the main file. The others would be there twice for who reads this as a main file. */
+static void print_operations(const struct tm_settings *settings, FILE *out)
+{
+	for (const struct tm_operation_conf *conf = settings->operations; conf; conf = conf->next) {
+		(void)fputs("\n", out);
+		if (conf->source == 1)
+			tm_operation_print(conf, out);
+		else
+			(void)fprintf(out, "# operation \"%s\": %s\n", conf->id, conf->origin);
 	}
 }
 
@@ -52,6 +65,7 @@ void tm_settings_print(const struct tm_settings *settings, FILE *out)
 						      sizeof(value)));
 		(void)fputs("}\n", out);
 	}
+	print_operations(settings, out);
 }
 
 /* What there is to know besides the help: range, environment name, whether a location may. */
@@ -59,10 +73,11 @@ static const char *facts(const struct tm_setting *row, char *out, size_t out_byt
 {
 	char range[128], env[TM_SET_ENV_BYTES];
 	const char *word = row->min ? "Range: " : "Values: ";
-	const bool provider = strcmp(row->section, "provider") == 0;
+	const bool titled = strcmp(row->section, "provider") == 0 ||
+			    strncmp(row->section, "operation", strlen("operation")) == 0;
 
 	tm_setting_range(row, range, sizeof(range));
-	if (provider)
+	if (titled)
 		(void)snprintf(out, out_bytes, "%s%s%s", range[0] ? word : "", range,
 			       range[0] ? "." : "");
 	else
@@ -156,16 +171,23 @@ void tm_settings_sample(FILE *out)
 	}
 	(void)fputs("\n", out);
 	comment(out, "",
-		"Who answers: up to 8 providers, asked in this order. With none here, "
-		"OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL of the environment make one "
-		"named "
-		"\"openai\"; without them the built-in extractive provider answers.");
+		"Who answers: up to 8 providers, asked in this order. OPENAI_API_KEY, "
+		"OPENAI_BASE_URL and OPENAI_MODEL of the environment make one named \"openai\", "
+		"where there is none of that kind here; so do ANTHROPIC_... and GEMINI_... With no "
+		"provider at all the built-in extractive one answers.");
 	(void)fputs("#provider \"main\" {\n", out);
 	for (size_t i = 0; i < tm_provider_count; i++) {
 		(void)fputs(i ? "\n" : "", out);
 		sample_row(out, &tm_provider_table[i], "\t", example_of(tm_provider_table[i].name));
 	}
 	(void)fputs("#}\n", out);
+	(void)fputs("\n", out);
+	comment(out, "",
+		"What can be done to a text, besides summarize, sentiment, key_points, questions "
+		"and "
+		"qa, which are built in: operation \"id\" { } sections, here or in files of "
+		"operations_dir; see textmill.conf(5) and, for an example, textmillctl operations "
+		"show summarize.");
 }
 
 /* Text for troff: its escapes escaped, no line that begins with a request. */
@@ -204,6 +226,22 @@ static void man_row(FILE *out, const struct tm_setting *row)
 	}
 }
 
+static void man_operations(FILE *out)
+{
+	(void)fputs(".SS \"operation \\(dqid\\(dq { }\"\nUp to 64, with those built in; an id is "
+		    "1 to 32 characters of a\\-z, 0\\-9 and _. One with the id of a built\\-in "
+		    "operation takes its place.\n", out);
+	for (size_t i = 0; i < tm_operation_count; i++)
+		man_row(out, &tm_operation_table[i]);
+	(void)fputs(".SS \"option \\(dqname\\(dq { } in an operation\"\nUp to 8.\n", out);
+	for (size_t i = 0; i < tm_option_count; i++)
+		man_row(out, &tm_option_table[i]);
+	(void)fputs(".SS \"field \\(dqname\\(dq { } in an operation\"\nUp to 16, all of them in "
+		    "every answer.\n", out);
+	for (size_t i = 0; i < tm_field_count; i++)
+		man_row(out, &tm_field_table[i]);
+}
+
 void tm_settings_man(FILE *out)
 {
 	(void)fputs(".SH SETTINGS\nEach with its default.\n", out);
@@ -222,4 +260,5 @@ void tm_settings_man(FILE *out)
 		    "written, unless llm.provider says otherwise.\n", out);
 	for (size_t i = 0; i < tm_provider_count; i++)
 		man_row(out, &tm_provider_table[i]);
+	man_operations(out);
 }

@@ -1,9 +1,9 @@
 /*
- * Providers: from provider "name" { } sections, from OPENAI_* in the environment, and, with
- * neither, the built-in extractive one.
+ * Providers: from provider "name" { } sections, from OPENAI_*, ANTHROPIC_* and GEMINI_* in the
+ * environment, and, with none of them, the built-in extractive one.
  *
  * The environment never changes what a file says: OPENAI_API_KEY and OPENAI_BASE_URL make a
- * provider "openai", the first to be asked, where the file has none of that kind; otherwise the
+ * provider "openai", asked before the file's, where the file has none of that kind; otherwise the
  * key only fills the gap of a provider named "openai" that has no key.
  */
 #include "base/settings_load.h"
@@ -16,8 +16,25 @@
 enum { NAME_MAX_BYTES = 64, WHY_MAX = 256 };
 
 static const char environment[] = "environment";
-static const char openai_url[] = "https://api.openai.com/v1";
-static const char openai_model[] = "gpt-4o-mini";
+
+/* The kinds that the environment may configure, in the order they are asked. A file may leave out
+ * the url of a kind that only its maker serves. The models are the makers' small ones, which do
+ * what the operations need. */
+static const struct maker {
+	int kind;			/* enum tm_provider_kind */
+	const char *name;
+	const char *key, *url, *model;	/* names in the environment */
+	const char *own_url, *small_model;
+	bool url_optional;
+} makers[] = {
+	{TM_PROVIDER_OPENAI, "openai", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL",
+	 "https://api.openai.com/v1", "gpt-4o-mini", false},
+	{TM_PROVIDER_ANTHROPIC, "anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL",
+	 "ANTHROPIC_MODEL", "https://api.anthropic.com", "claude-haiku-4-5", true},
+	{TM_PROVIDER_GEMINI, "gemini", "GEMINI_API_KEY", "GEMINI_BASE_URL", "GEMINI_MODEL",
+	 "https://generativelanguage.googleapis.com", "gemini-flash-lite-latest", true},
+};
+enum { MAKERS = sizeof(makers) / sizeof(makers[0]) };
 
 static size_t field_index(const char *name)
 {
@@ -126,46 +143,59 @@ static enum tm_err set_text(struct tm_load *load, const char **field, const char
 	return *field ? TM_OK : TM_ENOMEM;
 }
 
-/* The provider that OPENAI_* describe. */
-static enum tm_err add_openai(struct tm_load *load, char *const *env)
+/* Makes the provider that a maker's names in the environment describe, at index. */
+static enum tm_err add_from(struct tm_load *load, char *const *env, const struct maker *maker,
+			    size_t index)
 {
-	const char *url = tm_load_env(env, "OPENAI_BASE_URL");
-	const char *model = tm_load_env(env, "OPENAI_MODEL");
-	struct tm_provider_conf *conf = &load->settings.providers[0];
+	const char *url = tm_load_env(env, maker->url), *model = tm_load_env(env, maker->model);
+	struct tm_provider_conf *conf = &load->settings.providers[index];
 	enum tm_err err;
 
-	if (find(&load->settings, "openai") || load->settings.providers_count == TM_PROVIDERS_MAX) {
-		tm_load_mistake(load, environment, "OPENAI_API_KEY or OPENAI_BASE_URL is set, but "
-				"there is no room for a provider \"openai\"");
-		return TM_OK;
-	}
-	err = insert(load, 0, "openai", environment);
+	err = insert(load, index, maker->name, environment);
+	conf->kind = maker->kind;
 	if (err == TM_OK)
-		err = set_text(load, &conf->url, url[0] ? url : openai_url);
+		err = set_text(load, &conf->url, url[0] ? url : maker->own_url);
 	if (err == TM_OK)
-		err = set_text(load, &conf->model, model[0] ? model : openai_model);
+		err = set_text(load, &conf->model, model[0] ? model : maker->small_model);
 	if (err == TM_OK)
-		err = set_text(load, &conf->key, tm_load_env(env, "OPENAI_API_KEY"));
+		err = set_text(load, &conf->key, tm_load_env(env, maker->key));
 	for (size_t i = 0; i < tm_provider_count; i++)
-		load->providers[0].fields[i] = environment;
+		load->providers[index].fields[i] = environment;
 	return err;
 }
 
-static enum tm_err add_environment(struct tm_load *load, char *const *env)
+/* What one maker's names in the environment bring. index: where its provider would stand; counted
+ * on when it is made. */
+static enum tm_err add_maker(struct tm_load *load, char *const *env, const struct maker *maker,
+			     size_t *index)
 {
-	const char *key = tm_load_env(env, "OPENAI_API_KEY");
-	struct tm_provider_conf *conf;
+	const char *key = tm_load_env(env, maker->key);
+	struct tm_provider_conf *conf = find(&load->settings, maker->name);
 
-	if (!key[0] && !tm_load_env(env, "OPENAI_BASE_URL")[0])
+	if (!key[0] && !tm_load_env(env, maker->url)[0])
 		return TM_OK;
-	if (!has_kind(&load->settings, TM_PROVIDER_OPENAI))
-		return add_openai(load, env);
-	conf = find(&load->settings, "openai");
-	if (!key[0] || !conf || conf->kind != TM_PROVIDER_OPENAI || conf->key[0] ||
+	if (!has_kind(&load->settings, maker->kind)) {
+		if (!conf && load->settings.providers_count < TM_PROVIDERS_MAX)
+			return add_from(load, env, maker, (*index)++);
+		tm_load_mistake(load, environment, "%s or %s is set, but there is no room for a "
+				"provider \"%s\"", maker->key, maker->url, maker->name);
+		return TM_OK;
+	}
+	if (!key[0] || !conf || conf->kind != maker->kind || conf->key[0] ||
 	    conf->key_file[0])
 		return TM_OK;
 	load->providers[conf - load->settings.providers].fields[field_index("key")] = environment;
 	return set_text(load, &conf->key, key);
+}
+
+static enum tm_err add_environment(struct tm_load *load, char *const *env)
+{
+	enum tm_err err = TM_OK;
+	size_t index = 0;
+
+	for (size_t i = 0; i < MAKERS && err == TM_OK; i++)
+		err = add_maker(load, env, &makers[i], &index);
+	return err;
 }
 
 static enum tm_err add_extractive(struct tm_load *load)
@@ -217,12 +247,23 @@ static enum tm_err check_key(struct tm_load *load, struct tm_provider_conf *conf
 	return err;
 }
 
+static const char *usual_url(int kind)
+{
+	for (size_t i = 0; i < MAKERS; i++)
+		if (makers[i].kind == kind && makers[i].url_optional)
+			return makers[i].own_url;
+	return "";
+}
+
 static enum tm_err check_url(struct tm_load *load, struct tm_provider_conf *conf,
 			     const struct tm_load_provider *of)
 {
 	char why[WHY_MAX];
-	size_t len = strlen(conf->url);
+	size_t len;
 
+	if (!conf->url[0] && !of->bad && set_text(load, &conf->url, usual_url(conf->kind)) != TM_OK)
+		return TM_ENOMEM;
+	len = strlen(conf->url);
 	if (len == 0) {
 		if (!of->bad)
 			tm_load_mistake(load, of->at, "provider \"%s\" has no url", conf->name);

@@ -47,6 +47,17 @@ static bool all_visible(const char *value)
 	return true;
 }
 
+static enum tm_err check_version(const char *value, char *why, size_t why_bytes)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+	size_t len = strlen(value);
+
+	if (len <= 64 && strspn(value, allowed) == len)
+		return TM_OK;
+	return wrong(why, why_bytes, "must be at most 64 characters of A-Z, a-z, 0-9, _ . and -");
+}
+
 static enum tm_err check_prefix(const char *value, char *why, size_t why_bytes)
 {
 	if (value[0] && strlen(value) <= 64 && all_visible(value) && !strpbrk(value, "{}"))
@@ -97,11 +108,20 @@ const struct tm_setting_section tm_setting_sections[] = {
 	{"pool", "The processes that work, where textmill runs as a pool of its own."},
 	{"auth", "Who may call."},
 	{"redis", "Redis holds the cache, the limits and what happened. textmill works without it, "
-	 "and says so in its health report."},
+		  "and says so in its health report."},
 	{"limit", "How often a key may call. 0 means no limit of that kind."},
 	{"limits", "How large things may be."},
 	{"cache", "How long answers are kept."},
+	{"guard", "Texts that try to give the LLM orders. Nothing of a text is ever changed."},
 	{"llm", "Calls to providers."},
+	{"breaker",
+	 "When a provider that fails is left alone. One state for all workers and hosts."},
+	{"fallback", "What stands in when no LLM answers."},
+	{"jobs",
+	 "Asynchronous batches. They need a Redis that keeps its data (appendonly yes), and "
+	 "no Redis Cluster."},
+	{"batch", "Many texts in one request."},
+	{"idempotency", "Requests that are sent again with the same Idempotency-Key."},
 	{"cors", "Web pages of other origins."},
 };
 const size_t tm_setting_section_count =
@@ -117,6 +137,10 @@ const struct tm_setting tm_setting_table[] = {
 	{"", "group", TM_SET_STRING, 0, OF(group), "",
 	 .help = "Group that the pool takes. Empty: the user's own."},
 
+	{"", "operations_dir", TM_SET_PATH, R, OF(operations_dir), "",
+	 .help = "Folder whose *.conf files define operations. Empty: operations.d beside this "
+		 "file, where there is one."},
+
 	{"log", "level", TM_SET_CHOICE, R, OF(log.level), "info",
 	 .choices = "error|warn|info|debug", .help = "The least severe lines that are written."},
 	{"log", "target", TM_SET_STRING, R, OF(log.target), "stderr", .check = check_log_target,
@@ -126,10 +150,13 @@ const struct tm_setting tm_setting_table[] = {
 	{"pool", "workers_max", TM_SET_INT, R, OF(pool.workers_max), "8", RANGE("1", "1000"),
 	 .help = "Worker processes. Each serves one request at a time, mostly waiting for the "
 		 "LLM."},
+	{"pool", "job_workers", TM_SET_INT, R, OF(pool.job_workers), "1", RANGE("0", "64"),
+	 .help = "Processes that work on asynchronous batches. 0: none here; textmill --jobs does "
+		 "it."},
 	{"pool", "requests_max", TM_SET_INT, R, OF(pool.requests_max), "10000",
 	 RANGE("0", "1000000000"),
 	 .help = "Requests after which a worker is replaced by a fresh one. 0: never."},
-	{"pool", "stop_timeout", TM_SET_DURATION, R, OF(pool.stop_timeout_ms), "35s",
+	{"pool", "stop_timeout", TM_SET_DURATION, R, OF(pool.stop_timeout_ms), "55s",
 	 RANGE("1s", "1h"),
 	 .help = "How long a graceful stop waits for requests in hand before it ends their "
 		 "workers."},
@@ -198,8 +225,10 @@ const struct tm_setting tm_setting_table[] = {
 	 .help = "Largest user_metadata of a request."},
 	{"limits", "body", TM_SET_SIZE, R, OF(limits.body), "1m", RANGE("1k", "64m"),
 	 .help = "Largest body of a request. The web server has a limit of its own."},
-	{"limits", "json_depth", TM_SET_INT, R, OF(limits.json_depth), "32", RANGE("4", "128"),
+	{"limits", "json_depth", TM_SET_INT, R, OF(limits.json_depth), "32", RANGE("4", "64"),
 	 .help = "Deepest nesting of a request's JSON."},
+	{"limits", "batch_max", TM_SET_INT, RL, OF(limits.batch_max), "50", RANGE("1", "50"),
+	 .help = "Most items of a batch."},
 
 	{"cache", "enabled", TM_SET_BOOL, RL, OF(cache.enabled), "true",
 	 .help = "Whether answers are kept at all."},
@@ -207,18 +236,17 @@ const struct tm_setting tm_setting_table[] = {
 	 .help = "Whether one user's answers may serve another who asks exactly the same."},
 	{"cache", "stale", TM_SET_DURATION, R, OF(cache.stale_ms), "24h", RANGE("0", "30d"),
 	 .help = "How much longer an answer is kept, to stand in while no LLM can be reached."},
-	{"cache", "ttl_summarize", TM_SET_DURATION, R, OF(cache.ttl_summarize_ms), "2h",
-	 RANGE("1s", "365d"), .help = "How long summaries are served."},
-	{"cache", "ttl_sentiment", TM_SET_DURATION, R, OF(cache.ttl_sentiment_ms), "24h",
-	 RANGE("1s", "365d"), .help = "The same for sentiments."},
-	{"cache", "ttl_key_points", TM_SET_DURATION, R, OF(cache.ttl_key_points_ms), "2h",
-	 RANGE("1s", "365d"), .help = "The same for key points."},
-	{"cache", "ttl_questions", TM_SET_DURATION, R, OF(cache.ttl_questions_ms), "1h",
-	 RANGE("1s", "365d"), .help = "The same for questions."},
-	{"cache", "ttl_qa", TM_SET_DURATION, R, OF(cache.ttl_qa_ms), "30m", RANGE("1s", "365d"),
-	 .help = "The same for answers to questions."},
 	{"cache", "ttl_default", TM_SET_DURATION, R, OF(cache.ttl_default_ms), "1h",
-	 RANGE("1s", "365d"), .help = "The same for any other operation."},
+	 RANGE("1s", "365d"),
+	 .help = "How long answers are served of an operation that has no ttl of its own. The "
+		 "built-in ones have one each; see textmillctl operations show."},
+
+	{"guard", "action", TM_SET_CHOICE, RL, OF(guard.action), "log",
+	 .choices = "off|log|reject",
+	 .help = "What happens with a request whose text or question scores guard.threshold or "
+		 "more: log writes a line and counts it, reject also answers 422."},
+	{"guard", "threshold", TM_SET_INT, RL, OF(guard.threshold), "60", RANGE("1", "100"),
+	 .help = "A clear attempt scores 60 or more, a hint less. 100 needs several."},
 
 	{"llm", "deadline", TM_SET_DURATION, RL, OF(llm.deadline_ms), "30s", RANGE("100ms", "10m"),
 	 .help = "The longest a request may take in all: attempts, waits and other providers. The "
@@ -237,6 +265,50 @@ const struct tm_setting tm_setting_table[] = {
 	{"llm", "model", TM_SET_STRING, RL, OF(llm.model), "",
 	 .help = "Model to ask for instead of the first provider's own. Empty: its own."},
 
+	{"breaker", "threshold", TM_SET_INT, R, OF(breaker.threshold), "5", RANGE("1", "1000"),
+	 .help = "Failures in a row that take a provider out of use; twice as many while of at "
+		 "least breaker.min_calls calls less than breaker.ratio percent have failed."},
+	{"breaker", "min_calls", TM_SET_INT, R, OF(breaker.min_calls), "20", RANGE("1", "100000"),
+	 .help = "Calls in breaker.window below which the ratio of failures says nothing."},
+	{"breaker", "ratio", TM_SET_INT, R, OF(breaker.ratio), "50", RANGE("1", "100"),
+	 .help = "Percentage of failed calls in breaker.window that takes a provider out of use."},
+	{"breaker", "window", TM_SET_DURATION, R, OF(breaker.window_ms), "30s", RANGE("1s", "1h"),
+	 .help = "How far back the ratio looks."},
+	{"breaker", "recovery", TM_SET_DURATION, R, OF(breaker.recovery_ms), "8s",
+	 RANGE("100ms", "1h"),
+	 .help = "How long a provider stays out of use before one call probes it; a tenth more or "
+		 "less, by chance."},
+
+	{"fallback", "stale", TM_SET_BOOL, RL, OF(fallback.stale), "true",
+	 .help = "Whether an answer past its time stands in, flagged, when no LLM answers."},
+	{"fallback", "extractive", TM_SET_BOOL, RL, OF(fallback.extractive), "false",
+	 .help = "Whether the built-in extractive provider stands in, flagged, when no LLM answers "
+		 "and no stale answer is there."},
+
+	{"jobs", "claim_after", TM_SET_DURATION, R, OF(jobs.claim_after_ms), "30s",
+	 RANGE("2s", "1h"),
+	 .help = "How long a job worker must have been silent before another takes its item over."},
+	{"jobs", "ttl", TM_SET_DURATION, R, OF(jobs.ttl_ms), "24h", RANGE("1m", "365d"),
+	 .help = "How long a batch may take, and how long its results are kept after that."},
+	{"jobs", "deliveries_max", TM_SET_INT, R, OF(jobs.deliveries_max), "3", RANGE("1", "100"),
+	 .help = "How often an item is begun whose worker dies over it, before it fails."},
+	{"jobs", "max_pending", TM_SET_INT, RL, OF(jobs.max_pending), "10000",
+	 RANGE("1", "10000000"),
+	 .help = "Items that may wait at most, of all batches; more are refused."},
+
+	{"batch", "concurrency", TM_SET_INT, RL, OF(batch.concurrency), "5", RANGE("1", "16"),
+	 .help = "LLM calls of one batch that run at once."},
+	{"batch", "deadline", TM_SET_DURATION, RL, OF(batch.deadline_ms), "50s",
+	 RANGE("1s", "10m"),
+	 .help = "The longest a batch may take whose client waits for it; each call has "
+		 "llm.deadline from its own beginning. What is not done then has failed. The web "
+		 "server's own time-out (60s in the samples) and pool.stop_timeout must be "
+		 "longer."},
+
+	{"idempotency", "ttl", TM_SET_DURATION, R, OF(idempotency.ttl_ms), "24h",
+	 RANGE("1m", "7d"),
+	 .help = "How long the answer to a request with an Idempotency-Key is replayed."},
+
 	{"cors", "origins", TM_SET_STRING, R, OF(cors.origins), "", .check = check_origins,
 	 .help = "Origins whose pages may call from a browser, comma separated, such as "
 		 "https://www.example.org. Empty: none."},
@@ -245,11 +317,13 @@ const size_t tm_setting_count = sizeof(tm_setting_table) / sizeof(tm_setting_tab
 
 const struct tm_setting tm_provider_table[] = {
 	{"provider", "kind", TM_SET_CHOICE, R, PROVIDER(kind), "openai",
-	 .choices = "openai|extractive",
-	 .help = "openai: any server that speaks OpenAI's format. extractive: built in, picks "
-		 "sentences without an LLM."},
+	 .choices = "openai|extractive|anthropic|gemini",
+	 .help = "openai: any server that speaks OpenAI's format. anthropic, gemini: theirs. "
+		 "extractive: built in, picks sentences without an LLM."},
 	{"provider", "url", TM_SET_URL, R, PROVIDER(url), "",
-	 .help = "Base address, such as https://api.openai.com/v1. Not for extractive."},
+	 .help = "Base address, such as https://api.openai.com/v1; for Azure the one that ends in "
+		 "/openai/deployments/NAME. Empty for anthropic and gemini: their own. Not for "
+		 "extractive."},
 	{"provider", "model", TM_SET_STRING, R, PROVIDER(model), "",
 	 .help = "Model to ask for, such as gpt-4o-mini. Not for extractive."},
 	{"provider", "key", TM_SET_SECRET, R, PROVIDER(key), "",
@@ -268,6 +342,16 @@ const struct tm_setting tm_provider_table[] = {
 	 .choices = "auto|schema|object|off",
 	 .help = "How structured answers are asked for. auto: by schema, where the server takes "
 		 "it."},
+	{"provider", "api_version", TM_SET_STRING, R, PROVIDER(api_version), "",
+	 .check = check_version,
+	 .help = "Kind openai: set it for Azure, such as 2024-10-21. Kind anthropic: the format's "
+		 "version; empty: 2023-06-01."},
+	{"provider", "price_input", TM_SET_REAL, R, PROVIDER(price_input), "0",
+	 RANGE("0", "1000000"),
+	 .help = "Price of a million tokens of a prompt, in the currency you count in. With both "
+		 "prices 0 no cost is counted."},
+	{"provider", "price_output", TM_SET_REAL, R, PROVIDER(price_output), "0",
+	 RANGE("0", "1000000"), .help = "Price of a million tokens of an answer."},
 };
 const size_t tm_provider_count = sizeof(tm_provider_table) / sizeof(tm_provider_table[0]);
 

@@ -11,8 +11,10 @@
 
 enum tm_setting_type {
 	TM_SET_STRING,
+	TM_SET_PROSE,		/* a text that may go over several lines */
 	TM_SET_BOOL,		/* true, yes, on, 1, false, no, off, 0 */
 	TM_SET_INT,
+	TM_SET_REAL,		/* digits, and up to six more behind a point */
 	TM_SET_DURATION,	/* ms, s, m, h, d; a bare number is seconds; kept in ms */
 	TM_SET_SIZE,		/* k, m, g; kept in bytes */
 	TM_SET_CHOICE,		/* kept as the index in choices */
@@ -51,10 +53,16 @@ extern const struct tm_setting tm_setting_table[];
 extern const size_t tm_setting_count;
 extern const struct tm_setting tm_provider_table[];	/* section "provider" */
 extern const size_t tm_provider_count;
+extern const struct tm_setting tm_operation_table[];	/* section "operation" */
+extern const size_t tm_operation_count;
+extern const struct tm_setting tm_option_table[];	/* section "operation.option" */
+extern const size_t tm_option_count;
+extern const struct tm_setting tm_field_table[];	/* section "operation.field" */
+extern const size_t tm_field_count;
 extern const struct tm_setting_section tm_setting_sections[];	/* in the order they are shown */
 extern const size_t tm_setting_section_count;
 
-enum { TM_SET_TEXT_MAX = 4096, TM_SET_ENV_BYTES = 64 };
+enum { TM_SET_TEXT_MAX = 4096, TM_SET_PROSE_MAX = 16384, TM_SET_ENV_BYTES = 64 };
 
 /* The setting's environment name. Returns out. */
 const char *tm_setting_env(const struct tm_setting *row, char out[TM_SET_ENV_BYTES]);
@@ -63,7 +71,7 @@ const char *tm_setting_env(const struct tm_setting *row, char out[TM_SET_ENV_BYT
 const struct tm_setting *tm_setting_by_env(const char *env);
 
 /*
- * Reads text into the field of base (a struct tm_settings or tm_provider_conf).
+ * Reads text into the field of base (a struct tm_settings, tm_provider_conf, tm_operation_conf...).
  *
  * arena  holds the copy of a text
  * why    receives the mistake's words; they repeat the text of no secret or URL

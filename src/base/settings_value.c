@@ -6,13 +6,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { ECHO_MAX = 48 };
+enum { ECHO_MAX = 48, MILLION = 1000000 };
 
 struct unit {
 	const char *name;
@@ -103,6 +104,45 @@ static enum tm_err parse_number(const struct tm_setting *row, const char *text, 
 	return TM_OK;
 }
 
+/* Reads digits, and up to six more behind a point, as millionths. By hand: strtod would take signs,
+ * exponents, "inf" and the locale's comma. */
+static bool read_millionths(const char *text, int64_t *out)
+{
+	const char *point = strchr(text, '.');
+	size_t whole = strspn(text, "0123456789"), digits = 0;
+	int64_t value = 0;
+
+	if (point)
+		digits = strspn(point + 1, "0123456789");
+	if (whole == 0 || whole > 12 || digits > 6 || (point && (digits == 0 ||
+	    point != text + whole)) || text[whole + (point ? 1 + digits : 0)] != '\0')
+		return false;
+	for (size_t i = 0; i < whole; i++)
+		value = value * 10 + (text[i] - '0');
+	for (size_t i = 0; i < 6; i++)
+		value = value * 10 + (i < digits ? point[1 + i] - '0' : 0);
+	*out = value;
+	return true;
+}
+
+static enum tm_err parse_real(const struct tm_setting *row, const char *text, double *out,
+			      char *why, size_t why_bytes)
+{
+	char printed[ECHO_MAX + 4];
+	int64_t value, min, max;
+
+	if (!read_millionths(text, &value))
+		return wrong(why, why_bytes, "\"%s\" is no number such as 2.5",
+			     echo(text, printed));
+	if (!read_millionths(row->min, &min) || !read_millionths(row->max, &max))
+		return wrong(why, why_bytes, "has no range");
+	if (value < min || value > max)
+		return wrong(why, why_bytes, "must be between %s and %s, not %s", row->min,
+			     row->max, echo(text, printed));
+	*out = (double)value / MILLION;
+	return TM_OK;
+}
+
 static enum tm_err parse_bool(const char *text, bool *out, char *why, size_t why_bytes)
 {
 	static const char words[] = "false|true|no|yes|off|on|0|1";
@@ -169,9 +209,14 @@ static enum tm_err parse_choice(const struct tm_setting *row, const char *text, 
 static enum tm_err check_text(const struct tm_setting *row, const char *text, char *why,
 			      size_t why_bytes)
 {
-	if (strlen(text) > TM_SET_TEXT_MAX)
-		return wrong(why, why_bytes, "is longer than %d bytes", TM_SET_TEXT_MAX);
+	const bool prose = row->type == TM_SET_PROSE;
+	const int most = prose ? TM_SET_PROSE_MAX : TM_SET_TEXT_MAX;
+
+	if (strlen(text) > (size_t)most)
+		return wrong(why, why_bytes, "is longer than %d bytes", most);
 	for (const char *at = text; *at; at++) {
+		if (prose && strchr("\n\t", *at))
+			continue;
 		if (*at == '\n')
 			return wrong(why, why_bytes,
 				     "goes over several lines: is a quote not closed?");
@@ -230,6 +275,7 @@ enum tm_err tm_setting_set(const struct tm_setting *row, void *base, struct tm_a
 {
 	enum tm_err err;
 	int64_t number = 0;
+	double real = 0;
 	int index = 0;
 	bool yes = false;
 	const char *copy;
@@ -246,6 +292,11 @@ enum tm_err tm_setting_set(const struct tm_setting *row, void *base, struct tm_a
 		err = parse_number(row, text, &number, why, why_bytes);
 		if (err == TM_OK)
 			put_integer(row, base, number);
+		return err;
+	case TM_SET_REAL:
+		err = parse_real(row, text, &real, why, why_bytes);
+		if (err == TM_OK)
+			memcpy(field_of(row, base), &real, sizeof(real));
 		return err;
 	case TM_SET_CHOICE:
 		err = parse_choice(row, text, &index, why, why_bytes);
@@ -272,6 +323,21 @@ static void put_number(enum tm_setting_type type, int64_t value, char *out, size
 		unit++;
 	(void)snprintf(out, out_bytes, "%" PRId64 "%s", value / unit->factor,
 		       value ? unit->name : "");
+}
+
+/* As one would write it: no exponent, no zeros at the end. */
+static void put_real(double value, char *out, size_t out_bytes)
+{
+	int64_t millionths = llround(value * MILLION), rest = millionths % MILLION;
+	int digits = 6;
+
+	for (; rest && rest % 10 == 0; rest /= 10)
+		digits--;
+	if (rest)
+		(void)snprintf(out, out_bytes, "%" PRId64 ".%0*" PRId64, millionths / MILLION,
+			       digits, rest);
+	else
+		(void)snprintf(out, out_bytes, "%" PRId64, millionths / MILLION);
 }
 
 static void put_choice(const char *choices, int64_t index, char *out, size_t out_bytes)
@@ -311,9 +377,14 @@ static void put_url(const char *url, char *out, size_t out_bytes)
 const char *tm_setting_text(const struct tm_setting *row, const void *base, char *out,
 			    size_t out_bytes)
 {
+	double real;
 	bool yes;
 
 	switch (row->type) {
+	case TM_SET_REAL:
+		memcpy(&real, field_of_const(row, base), sizeof(real));
+		put_real(real, out, out_bytes);
+		break;
 	case TM_SET_BOOL:
 		memcpy(&yes, field_of_const(row, base), sizeof(yes));
 		(void)snprintf(out, out_bytes, "%s", yes ? "true" : "false");
@@ -344,6 +415,7 @@ const char *tm_setting_preset(const struct tm_setting *row, char *out, size_t ou
 	switch (row->type) {
 	case TM_SET_BOOL:
 	case TM_SET_INT:
+	case TM_SET_REAL:
 	case TM_SET_DURATION:
 	case TM_SET_SIZE:
 	case TM_SET_CHOICE:

@@ -8,14 +8,17 @@
  */
 #include "flow/cache.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "io/redis.h"
 
-enum { HEADER_BYTES = 128, ENTRY_MAX = 8 * 1024 * 1024 };
+#define MAGIC "tm1 "
+
+enum { HEADER_BYTES = 128, NUMBERS = 4 };
 
 static void put_piece(struct tm_sha256 *hash, const char *data, size_t len)
 {
@@ -35,6 +38,7 @@ void tm_cache_name(const struct tm_cache_identity *identity, const char *prefix,
 {
 	const struct tm_task *task = identity->task;
 	const struct tm_operation *operation = task->operation;
+	const double temperature = operation->has_temperature ? operation->temperature : -1;
 	uint8_t digest[TM_SHA256_BYTES];
 	char hex[TM_SHA256_HEX_BYTES];
 
@@ -42,6 +46,7 @@ void tm_cache_name(const struct tm_cache_identity *identity, const char *prefix,
 	put_text(hash, identity->tenant);
 	put_text(hash, operation->id);
 	put_text(hash, operation->version);
+	put_piece(hash, (const char *)&temperature, sizeof(temperature));
 	put_piece(hash, task->text, task->text_len);
 	put_piece(hash, task->question, task->question_len);
 	put_piece(hash, (const char *)task->options,
@@ -62,9 +67,28 @@ int tm_cache_queue_get(struct tm_redis *redis, const char *name)
 	return tm_redis_queuef(redis, "GET %s", name);
 }
 
+/* The header line's numbers, none of them negative, with single characters between them. */
+static bool read_numbers(const char *line, int64_t number[NUMBERS])
+{
+	char *at;
+
+	if (strncmp(line, MAGIC, sizeof(MAGIC) - 1) != 0)
+		return false;
+	line += sizeof(MAGIC) - 1;
+	for (int i = 0; i < NUMBERS; i++) {
+		errno = 0;
+		number[i] = strtoll(line, &at, 10);
+		if (at == line || errno || number[i] < 0 || *at != (i < NUMBERS - 1 ? ' ' : '\n'))
+			return false;
+		line = at + 1;
+	}
+	return true;
+}
+
 enum tm_err tm_cache_read(const struct tm_reply *reply, struct tm_cache_entry *out)
 {
 	struct tm_cache_entry entry;
+	int64_t number[NUMBERS];
 	const char *end;
 	size_t head;
 
@@ -74,9 +98,12 @@ enum tm_err tm_cache_read(const struct tm_reply *reply, struct tm_cache_entry *o
 	if (!end)
 		return TM_ENOENT;
 	head = (size_t)(end + 1 - reply->text);
-	if (sscanf(reply->text, "tm1 %" SCNd64 " %" SCNd64 " %zu %zu", &entry.stored_ms,
-		   &entry.fresh_ms, &entry.answer_len, &entry.meta_len) != 4)
+	if (!read_numbers(reply->text, number))
 		return TM_ENOENT;
+	entry.stored_ms = number[0];
+	entry.fresh_ms = number[1];
+	entry.answer_len = (size_t)number[2];
+	entry.meta_len = (size_t)number[3];
 	if (entry.answer_len > reply->len || entry.meta_len > reply->len ||
 	    head + entry.answer_len + entry.meta_len != reply->len)
 		return TM_ENOENT;
@@ -86,37 +113,22 @@ enum tm_err tm_cache_read(const struct tm_reply *reply, struct tm_cache_entry *o
 	return TM_OK;
 }
 
-int tm_cache_queue_set(struct tm_redis *redis, const char *name,
-		       const struct tm_cache_entry *entry, int64_t stale_ms)
+void tm_cache_write(struct tm_buf *out, const struct tm_cache_entry *entry)
 {
-	int64_t life_ms = entry->fresh_ms - entry->stored_ms + stale_ms;
-	struct tm_buf value;
-	int index = -1;
-
-	tm_buf_init(&value, ENTRY_MAX);
-	tm_buf_printf(&value, "tm1 %" PRId64 " %" PRId64 " %zu %zu\n", entry->stored_ms,
+	tm_buf_printf(out, MAGIC "%" PRId64 " %" PRId64 " %zu %zu\n", entry->stored_ms,
 		      entry->fresh_ms, entry->answer_len, entry->meta_len);
-	tm_buf_put(&value, entry->answer, entry->answer_len);
-	tm_buf_put(&value, entry->meta, entry->meta_len);
-	if (tm_buf_err(&value) == TM_OK)
-		index = tm_redis_queuef(redis, "SET %s %b PX %lld", name, value.data, value.len,
-					(long long)(life_ms > 0 ? life_ms : 1));
-	tm_buf_clear(&value);
-	return index;
+	tm_buf_put(out, entry->answer, entry->answer_len);
+	tm_buf_put(out, entry->meta, entry->meta_len);
 }
 
-int64_t tm_cache_ttl_ms(const struct tm_settings *settings, const char *operation)
+int tm_cache_queue_set(struct tm_redis *redis, const char *name, const struct tm_buf *value,
+		       int64_t life_ms)
 {
-	const struct { const char *id; int64_t ttl_ms; } ttls[] = {
-		{"summarize", settings->cache.ttl_summarize_ms},
-		{"sentiment", settings->cache.ttl_sentiment_ms},
-		{"key_points", settings->cache.ttl_key_points_ms},
-		{"questions", settings->cache.ttl_questions_ms},
-		{"qa", settings->cache.ttl_qa_ms},
-	};
+	return tm_redis_queuef(redis, "SET %s %b PX %lld", name, value->data, value->len,
+			       (long long)life_ms);
+}
 
-	for (size_t i = 0; i < sizeof(ttls) / sizeof(ttls[0]); i++)
-		if (strcmp(ttls[i].id, operation) == 0)
-			return ttls[i].ttl_ms;
-	return settings->cache.ttl_default_ms;
+int64_t tm_cache_ttl_ms(const struct tm_settings *settings, const struct tm_operation *operation)
+{
+	return operation->ttl_ms > 0 ? operation->ttl_ms : settings->cache.ttl_default_ms;
 }

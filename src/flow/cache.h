@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/settings.h"
@@ -50,11 +51,14 @@ int tm_cache_queue_get(struct tm_redis *redis, const char *name);
  * this version wrote. */
 TM_CHECK enum tm_err tm_cache_read(const struct tm_reply *reply, struct tm_cache_entry *out);
 
-/* Queues the write: fresh for ttl_ms, kept stale_ms longer. Index of the reply, or -1. */
-int tm_cache_queue_set(struct tm_redis *redis, const char *name,
-		       const struct tm_cache_entry *entry, int64_t stale_ms);
+/* Writes the entry as it lies in Redis. */
+void tm_cache_write(struct tm_buf *out, const struct tm_cache_entry *entry);
 
-/* Time to live of an operation's answers by the settings, ms. */
-int64_t tm_cache_ttl_ms(const struct tm_settings *settings, const char *operation);
+/* Queues the store of a written entry. Index of the reply, or -1. */
+int tm_cache_queue_set(struct tm_redis *redis, const char *name, const struct tm_buf *value,
+		       int64_t life_ms);
+
+/* Time to live of an operation's answers: its own, else the settings', ms. */
+int64_t tm_cache_ttl_ms(const struct tm_settings *settings, const struct tm_operation *operation);
 
 #endif

@@ -9,29 +9,12 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "flow/cache.h"
+#include "flow/run.h"
 #include "io/json.h"
 #include "io/redis.h"
-#include "llm/call.h"
-#include "llm/retry.h"
-#include "text/answer.h"
-#include "text/prompt.h"
 
 enum { ANSWER_MAX = 4 * 1024 * 1024, REDIS_RETRY_MS = 1000, MINUTE_MS = 60 * 1000,
-       HOUR_MS = 60 * MINUTE_MS };
-
-/* One run, from the cache key to the stored answer. */
-struct run {
-	struct tm_services *services;
-	const struct tm_process *process;
-	struct tm_outcome *out;
-	struct tm_prompt prompt;
-	const struct tm_provider_conf *providers[TM_PROVIDERS_MAX];
-	struct tm_provider_conf first;	/* the first with llm.model put in */
-	size_t providers_count;
-	char cache_name[TM_CACHE_NAME_BYTES];
-	struct tm_answer answer;
-};
+		HOUR_MS = 60 * MINUTE_MS };
 
 static size_t add_policy(struct tm_policy *out, size_t count, const char *name, int64_t quota,
 			 int64_t window_ms)
@@ -68,10 +51,10 @@ static const struct tm_provider_conf *provider_named(const struct tm_settings *s
 	return NULL;
 }
 
-size_t tm_process_providers(const struct tm_settings *settings,
-			    const struct tm_provider_conf *out[TM_PROVIDERS_MAX])
+/* Those of a list of names; all, where it is empty. */
+static size_t providers_of(const struct tm_settings *settings, const char *at,
+			   const struct tm_provider_conf *out[TM_PROVIDERS_MAX])
 {
-	const char *at = settings->llm.provider;
 	size_t count = 0;
 
 	while (*at && count < TM_PROVIDERS_MAX) {
@@ -91,7 +74,56 @@ size_t tm_process_providers(const struct tm_settings *settings,
 	return count;
 }
 
-static enum tm_err prepare(struct run *run)
+size_t tm_process_providers(const struct tm_settings *settings,
+			    const struct tm_provider_conf *out[TM_PROVIDERS_MAX])
+{
+	return providers_of(settings, settings->llm.provider, out);
+}
+
+/* Who is asked, and for which model: a location's settings count more than the operation's, and
+ * those more than the rest. llm.model is meant for the first of llm.provider. */
+static void choose_providers(struct tm_run *run)
+{
+	const struct tm_settings *settings = run->process->settings;
+	const struct tm_operation *operation = run->process->task.operation;
+	bool own = operation->provider && operation->provider[0] && !settings->llm.provider_local;
+	const char *model = operation->model ? operation->model : "";
+
+	run->providers_count = providers_of(settings, own ? operation->provider
+							  : settings->llm.provider, run->providers);
+	if (settings->llm.model_local || (!model[0] && !own))
+		model = settings->llm.model;
+	if (model[0] && run->providers[0]->kind != TM_PROVIDER_EXTRACTIVE) {
+		run->first = *run->providers[0];
+		run->first.model = model;
+		run->providers[0] = &run->first;
+	}
+}
+
+static struct tm_llm_prompt ask_of(const struct tm_run *run)
+{
+	const struct tm_settings *settings = run->process->settings;
+	const struct tm_task *task = &run->process->task;
+
+	return (struct tm_llm_prompt){
+		.system = run->prompt.system,
+		.user = run->prompt.user,
+		.user_len = run->prompt.user_len,
+		.schema_name = run->prompt.schema_name,
+		.schema = run->prompt.schema,
+		.max_tokens = settings->llm.max_tokens < task->operation->max_tokens
+			? settings->llm.max_tokens : task->operation->max_tokens,
+		.temperature = task->operation->temperature,
+		.has_temperature = task->operation->has_temperature,
+		.operation = tm_task_kind(task),
+		.text = task->text,
+		.text_len = task->text_len,
+		.question = task->question,
+		.amount = tm_task_amount(task),
+	};
+}
+
+enum tm_err tm_run_prepare(struct tm_run *run)
 {
 	const struct tm_process *process = run->process;
 	const struct tm_settings *settings = process->settings;
@@ -99,12 +131,8 @@ static enum tm_err prepare(struct run *run)
 
 	if (err != TM_OK)
 		return err;
-	run->providers_count = tm_process_providers(settings, run->providers);
-	if (settings->llm.model[0] && run->providers[0]->kind != TM_PROVIDER_EXTRACTIVE) {
-		run->first = *run->providers[0];
-		run->first.model = settings->llm.model;
-		run->providers[0] = &run->first;
-	}
+	run->ask = ask_of(run);
+	choose_providers(run);
 	tm_cache_name(&(struct tm_cache_identity){
 			.task = &process->task,
 			.prompt = &run->prompt,
@@ -115,8 +143,13 @@ static enum tm_err prepare(struct run *run)
 	return TM_OK;
 }
 
-/* Time-keeping around one blocking round trip. */
-static enum tm_err redis_run(struct run *run)
+bool tm_run_end(struct tm_run *run, enum tm_process_end end)
+{
+	run->out->end = end;
+	return false;
+}
+
+enum tm_err tm_run_redis(struct tm_run *run)
 {
 	int64_t start_us = tm_clock_mono_us();
 	enum tm_err err = tm_redis_run(run->services->redis);
@@ -125,17 +158,7 @@ static enum tm_err redis_run(struct run *run)
 	return err;
 }
 
-static bool end_with(struct run *run, enum tm_process_end end)
-{
-	run->out->end = end;
-	return false;
-}
-
-/*
- * Decides one charge with Redis' reply or, when there is none, with this process' own count.
- * False: limit.on_redis_down says that no one passes.
- */
-static bool decide(struct run *run, enum tm_err redis_err, int reply_index,
+bool tm_run_decide(struct tm_run *run, enum tm_err redis_err, int reply_index,
 		   const struct tm_charge *charge, struct tm_verdict *verdict)
 {
 	struct tm_services *services = run->services;
@@ -146,67 +169,101 @@ static bool decide(struct run *run, enum tm_err redis_err, int reply_index,
 	if (run->process->settings->limit.on_redis_down == TM_REDIS_DOWN_DENY) {
 		run->out->retry_after_ms = REDIS_RETRY_MS;
 		run->out->detail = "Redis is away and limit.on_redis_down is deny";
-		return end_with(run, TM_PROCESS_REDIS_DOWN);
+		return tm_run_end(run, TM_PROCESS_REDIS_DOWN);
 	}
 	tm_limit_local_take(services->local_limits, charge, tm_clock_mono_us(), verdict);
 	return true;
 }
 
-static bool take_hit(struct run *run, const struct tm_reply *reply)
+bool tm_run_take_entry(struct tm_run *run, const struct tm_cache_entry *entry)
 {
 	struct tm_outcome *out = run->out;
-	struct tm_cache_entry entry;
-	int64_t now_ms = tm_clock_wall_ms();
 
-	if (tm_cache_read(reply, &entry) != TM_OK || entry.fresh_ms <= now_ms)
-		return false;
-	out->answer = tm_arena_dup(run->process->arena, entry.answer, entry.answer_len);
-	out->meta = tm_arena_dup(run->process->arena, entry.meta, entry.meta_len);
+	out->answer = tm_arena_dup(run->process->arena, entry->answer, entry->answer_len);
+	out->meta = tm_arena_dup(run->process->arena, entry->meta, entry->meta_len);
 	if (!out->answer || !out->meta)
-		return false;
-	out->answer_len = entry.answer_len;
-	out->meta_len = entry.meta_len;
-	out->cached_ms = entry.stored_ms;
-	out->ttl_ms = entry.fresh_ms - now_ms;
-	out->hit = true;
+		return tm_run_end(run, TM_PROCESS_NOMEM);
+	out->answer_len = entry->answer_len;
+	out->meta_len = entry->meta_len;
+	out->cached_ms = entry->stored_ms;
+	out->ttl_ms = entry->fresh_ms - tm_clock_wall_ms();
 	out->end = TM_PROCESS_ANSWERED;
 	return true;
 }
 
+/* An entry past its time is kept for when nobody answers. */
+static void keep_stale(struct tm_run *run, const struct tm_cache_entry *entry)
+{
+	struct tm_cache_entry stale = *entry;
+
+	stale.answer = tm_arena_dup(run->process->arena, entry->answer, entry->answer_len);
+	stale.meta = tm_arena_dup(run->process->arena, entry->meta, entry->meta_len);
+	if (stale.answer && stale.meta)
+		run->stale = stale;
+}
+
+int tm_run_queue_get(struct tm_run *run)
+{
+	if (!run->process->settings->cache.enabled || run->process->no_cache)
+		return -1;
+	return tm_cache_queue_get(run->services->redis, run->cache_name);
+}
+
+/* One that was stored after this request had arrived at the web server came from the call of an
+ * equal request, while this one waited for a worker. */
+bool tm_run_read_get(struct tm_run *run, int at)
+{
+	struct tm_outcome *out = run->out;
+	struct tm_cache_entry entry;
+
+	if (at < 0 || tm_cache_read(tm_redis_reply(run->services->redis, at), &entry) != TM_OK)
+		return false;
+	if (entry.fresh_ms <= tm_clock_wall_ms()) {
+		keep_stale(run, &entry);
+		return false;
+	}
+	if (!tm_run_take_entry(run, &entry))
+		return false;
+	out->collapsed = run->process->arrived_ms > 0 &&
+			 entry.stored_ms > run->process->arrived_ms;
+	out->hit = !out->collapsed;
+	return true;
+}
+
 /* Steps 3 and 4: admission and cache in one round trip. True: a miss that may go on. */
-static bool admit(struct run *run)
+static bool admit(struct tm_run *run)
 {
 	const struct tm_process *process = run->process;
 	struct tm_redis *redis = run->services->redis;
 	struct tm_outcome *out = run->out;
-	bool cache = process->settings->cache.enabled && !process->no_cache, go_on = false;
-	int charge_at = -1, entry_at = -1;
+	int charge_at = -1, entry_at;
+	bool go_on = false;
 	enum tm_err err = TM_OK;
 	struct tm_charge charge;
 
-	out->policies_count = tm_process_policies(process->settings, process->principal,
-						  out->policies);
+	if (!process->charged)
+		out->policies_count = tm_process_policies(process->settings, process->principal,
+							  out->policies);
 	charge = (struct tm_charge){.key_id = process->principal->id, .take = out->policies,
 				    .take_count = out->policies_count, .cost = 1};
 	if (charge.take_count > 0)
 		charge_at = tm_limit_queue(redis, process->settings->redis.prefix, &charge);
-	if (cache)
-		entry_at = tm_cache_queue_get(redis, run->cache_name);
-	if (charge.take_count > 0 || cache)
-		err = redis_run(run);
+	entry_at = tm_run_queue_get(run);
+	if (charge.take_count > 0 || entry_at >= 0)
+		err = tm_run_redis(run);
 	if (charge.take_count > 0) {
-		if (!decide(run, err, charge_at, &charge, &out->verdict))
+		if (!tm_run_decide(run, err, charge_at, &charge, &out->verdict))
 			goto out;
 		if (!out->verdict.passed) {
 			out->retry_after_ms = out->verdict.retry_ms;
-			end_with(run, TM_PROCESS_LIMITED);
+			tm_run_end(run, TM_PROCESS_LIMITED);
 			goto out;
 		}
 	}
-	if (cache && err == TM_OK && take_hit(run, tm_redis_reply(redis, entry_at)))
+	if (err == TM_OK && tm_run_read_get(run, entry_at))
 		goto out;
 	if (process->only_if_cached)
-		end_with(run, TM_PROCESS_NOT_CACHED);
+		tm_run_end(run, TM_PROCESS_NOT_CACHED);
 	else
 		go_on = true;
 out:
@@ -214,74 +271,7 @@ out:
 	return go_on;
 }
 
-/*
- * Step 5: an LLM call is about to be made; is there one left this hour? A refusal gives the
- * requests back that admission took, in the same script: a refused request spends nothing.
- */
-static bool take_llm_call(struct run *run)
-{
-	const struct tm_process *process = run->process;
-	struct tm_redis *redis = run->services->redis;
-	struct tm_outcome *out = run->out;
-	struct tm_policy policy[TM_POLICIES_MAX];
-	struct tm_verdict verdict = {0};
-	struct tm_charge charge = {.key_id = process->principal->id, .take = policy, .cost = 1,
-				   .back = out->policies, .back_count = out->policies_count,
-				   .back_cost = 1};
-	enum tm_err err;
-	bool passed = false;
-	int index;
-
-	charge.take_count = tm_process_llm_policy(process->settings, policy);
-	if (charge.take_count == 0 || run->providers[0]->kind == TM_PROVIDER_EXTRACTIVE)
-		return true;
-	index = tm_limit_queue(redis, process->settings->redis.prefix, &charge);
-	err = redis_run(run);
-	if (!decide(run, err, index, &charge, &verdict))
-		goto out;
-	passed = verdict.passed;
-	if (!passed) {
-		out->policies[0] = policy[0];
-		out->policies_count = 1;
-		out->verdict = verdict;
-		out->retry_after_ms = verdict.retry_ms;
-		end_with(run, TM_PROCESS_QUOTA);
-	}
-out:
-	tm_redis_end(redis);
-	return passed;
-}
-
-static enum tm_err accept_reply(void *arg, const struct tm_llm_reply *reply)
-{
-	struct run *run = arg;
-
-	return tm_answer_read(&run->process->task, reply->text, reply->text_len,
-			      run->process->arena, &run->answer);
-}
-
-static enum tm_process_end end_of(enum tm_call_end end)
-{
-	static const enum tm_process_end ends[] = {
-		[TM_CALL_ANSWERED] = TM_PROCESS_ANSWERED,
-		[TM_CALL_REFUSED] = TM_PROCESS_REFUSED,
-		[TM_CALL_NONSENSE] = TM_PROCESS_NONSENSE,
-		[TM_CALL_UNAVAILABLE] = TM_PROCESS_UNAVAILABLE,
-		[TM_CALL_DEADLINE] = TM_PROCESS_DEADLINE,
-		[TM_CALL_GONE] = TM_PROCESS_GONE,
-		[TM_CALL_FAILED] = TM_PROCESS_NOMEM,
-	};
-
-	return ends[end];
-}
-
-static int64_t amount_of(const struct tm_task *task)
-{
-	return task->operation->options_count > 0 ? task->options[0] : 0;
-}
-
-/* Renders answer and meta into the arena. */
-static enum tm_err render(struct run *run, const struct tm_call *call)
+enum tm_err tm_run_render(struct tm_run *run, const char *provider, const char *model)
 {
 	struct tm_outcome *out = run->out;
 	struct tm_buf text;
@@ -291,9 +281,9 @@ static enum tm_err render(struct run *run, const struct tm_call *call)
 	tm_answer_write(&run->answer, &text);
 	out->answer_len = text.len;
 	tm_buf_puts(&text, "\"provider\":");
-	tm_json_put_cstr(&text, call->provider->name);
+	tm_json_put_cstr(&text, provider);
 	tm_buf_puts(&text, ",\"model\":");
-	tm_json_put_cstr(&text, call->reply.model);
+	tm_json_put_cstr(&text, model);
 	err = tm_buf_err(&text);
 	if (err == TM_OK) {
 		out->answer = tm_arena_dup(run->process->arena, text.data, text.len);
@@ -308,93 +298,18 @@ static enum tm_err render(struct run *run, const struct tm_call *call)
 	return err;
 }
 
-/* Step 6: the call. True: answered. */
-static bool call_llm(struct run *run)
-{
-	const struct tm_process *process = run->process;
-	const struct tm_task *task = &process->task;
-	struct tm_outcome *out = run->out;
-	const struct tm_llm_prompt prompt = {
-		.system = run->prompt.system,
-		.user = run->prompt.user,
-		.user_len = run->prompt.user_len,
-		.schema_name = run->prompt.schema_name,
-		.schema = run->prompt.schema,
-		.max_tokens = process->settings->llm.max_tokens < task->operation->max_tokens
-			? process->settings->llm.max_tokens : task->operation->max_tokens,
-		.operation = task->operation->id,
-		.text = task->text,
-		.text_len = task->text_len,
-		.question = task->question,
-		.amount = amount_of(task),
-	};
-	struct tm_call call = {
-		.prompt = &prompt,
-		.providers = run->providers,
-		.providers_count = run->providers_count,
-		.retry = tm_retry_preset(task->operation->retry),
-		.deadline_ms = process->deadline_ms,
-		.arena = process->arena,
-		.accept = accept_reply,
-		.arg = run,
-	};
-	const struct tm_call_limits limits = {
-		.connect_ms = process->settings->llm.connect_timeout_ms,
-		.answer_max = (size_t)process->settings->llm.answer_max,
-		.parallel = 1,
-		.watch_fd = process->watch_fd,
-	};
-
-	if (tm_calls_run(run->services->http, &call, 1, &limits) != TM_OK)
-		return end_with(run, TM_PROCESS_NOMEM);
-	out->end = end_of(call.end);
-	out->attempts = call.attempts;
-	out->input_tokens = call.input_tokens;
-	out->output_tokens = call.output_tokens;
-	out->llm_us = call.upstream_us;
-	out->retry_after_ms = call.retry_after_ms;
-	out->detail = call.detail;
-	if (out->end != TM_PROCESS_ANSWERED)
-		return false;
-	if (render(run, &call) != TM_OK)
-		return end_with(run, TM_PROCESS_NOMEM);
-	return true;
-}
-
-/* Step 7: the store. An answer that could not be stored is an answer all the same. */
-static void store(struct run *run)
-{
-	const struct tm_process *process = run->process;
-	const struct tm_settings *settings = process->settings;
-	struct tm_redis *redis = run->services->redis;
-	struct tm_outcome *out = run->out;
-	int64_t now_ms = tm_clock_wall_ms();
-	const struct tm_cache_entry entry = {
-		.stored_ms = now_ms,
-		.fresh_ms = now_ms + tm_cache_ttl_ms(settings, process->task.operation->id),
-		.answer = out->answer, .answer_len = out->answer_len,
-		.meta = out->meta, .meta_len = out->meta_len,
-	};
-	int index;
-
-	if (!settings->cache.enabled || process->no_store)
-		return;
-	index = tm_cache_queue_set(redis, run->cache_name, &entry, settings->cache.stale_ms);
-	if (index >= 0 && redis_run(run) == TM_OK)
-		out->stored = tm_redis_reply(redis, index)->kind != TM_REPLY_ERROR;
-	tm_redis_end(redis);
-}
-
 void tm_process_run(struct tm_services *services, const struct tm_process *process,
 		    struct tm_outcome *out)
 {
-	struct run run = {.services = services, .process = process, .out = out};
+	struct tm_run run = {.services = services, .process = process, .out = out};
 
 	*out = (struct tm_outcome){.detail = ""};
-	if (prepare(&run) != TM_OK) {
-		end_with(&run, TM_PROCESS_NOMEM);
+	if (tm_run_prepare(&run) != TM_OK) {
+		tm_run_end(&run, TM_PROCESS_NOMEM);
 		return;
 	}
-	if (admit(&run) && take_llm_call(&run) && call_llm(&run))
-		store(&run);
+	if (!admit(&run))
+		return;
+	tm_run_miss(&run);
+	tm_run_fall_back(&run);
 }

@@ -16,14 +16,19 @@
 #include "gate/limit.h"
 #include "text/operation.h"
 
-struct tm_redis;
+struct tm_breakers;
+struct tm_call_memory;
 struct tm_http;
+struct tm_redis;
 
 /* What a process has for all its requests. All borrowed. */
 struct tm_services {
 	struct tm_redis *redis;
 	struct tm_http *http;
 	struct tm_limit_local *local_limits;	/* holds the line while Redis is away */
+	struct tm_breakers *breakers;
+	struct tm_call_memory *memory;
+	const struct tm_operations *operations;
 	struct tm_sha256 hash;			/* reused for every cache key */
 };
 
@@ -34,8 +39,14 @@ struct tm_process {
 	struct tm_arena *arena;		/* the outcome's texts live here */
 	struct tm_task task;
 	bool no_cache, no_store, only_if_cached;	/* request Cache-Control, RFC 9111 5.2.1 */
+	bool charged;			/* the request was charged before: only LLM calls are */
 	int64_t deadline_ms;		/* steady clock */
+	int64_t arrived_ms;		/* wall clock: at the web server; 0 unknown */
 	int watch_fd;			/* client's connection; -1 for none */
+	/* Streams: takes the answer's text as it comes. NULL: no stream. As tm_call's delta. */
+	enum tm_err (*delta)(void *arg, const char *text, size_t len);
+	void (*tick)(void *arg);	/* at least every second while waiting; may be NULL */
+	void *arg;
 };
 
 enum tm_process_end {
@@ -59,10 +70,14 @@ struct tm_outcome {
 	const char *meta;		/* JSON members provider, model */
 	size_t meta_len;
 	bool hit, stored;
+	bool collapsed;			/* answered by the call of an equal request in flight */
+	bool degraded;			/* a stale entry or the extractive provider stood in */
+	bool begun;			/* delta was called */
 	int64_t cached_ms;		/* hit: wall clock of the store */
-	int64_t ttl_ms;			/* hit: freshness left */
+	int64_t ttl_ms;			/* hit: freshness left; negative for a stale one */
 	int attempts;			/* upstream requests made for this one */
 	int64_t input_tokens, output_tokens;
+	double cost;			/* of this request's attempts; negative: not known */
 
 	struct tm_policy policies[TM_POLICIES_MAX];	/* what admission charged */
 	size_t policies_count;
@@ -70,6 +85,7 @@ struct tm_outcome {
 	int64_t retry_after_ms;		/* LIMITED, QUOTA, UNAVAILABLE, REDIS_DOWN */
 
 	int64_t redis_us, llm_us;
+	int64_t ended_us;		/* of a batch: steady clock when it ended; else 0 */
 	const char *detail;		/* for the log; never NULL */
 };
 

@@ -76,7 +76,8 @@ static enum tm_err take_environment(struct tm_keys *keys, const struct tm_settin
 	};
 	enum tm_err err, other;
 
-	err = take_env(&keys->admin, "ADMIN_API_KEY", settings->auth.admin_key, &admin, report, arg);
+	err = take_env(&keys->admin, "ADMIN_API_KEY", settings->auth.admin_key, &admin, report,
+		       arg);
 	other = take_env(&keys->user, "USER_API_KEY", settings->auth.user_key, &user, report, arg);
 	if (keys->admin.set && keys->user.set &&
 	    tm_digest_equal(keys->admin.hash, keys->user.hash, TM_SHA256_BYTES)) {
@@ -104,7 +105,8 @@ enum tm_err tm_keys_new(struct tm_keys **out, const struct tm_settings *settings
 	if (err == TM_OK && settings->auth.mode != TM_AUTH_OFF && !keys->admin.set &&
 	    !keys->user.set && keys->table.count == 0) {
 		tell(report, arg,
-		     "no API key is configured: set ADMIN_API_KEY or USER_API_KEY in the environment, "
+		     "no API key is configured: set ADMIN_API_KEY or USER_API_KEY in the "
+		     "environment, "
 		     "name an auth.keys_file with at least one key, or set auth.mode = off");
 		err = TM_ENOENT;
 	}
@@ -148,7 +150,8 @@ void tm_keys_refresh(struct tm_keys *keys, tm_keys_report *report, void *arg)
 		tm_keys_table_clear(&keys->table);
 		keys->table = table;
 	} else {
-		tell(report, arg, "the keys file was not taken: the keys read before stay in force");
+		tell(report, arg,
+		     "the keys file was not taken: the keys read before stay in force");
 	}
 }
 
@@ -213,7 +216,8 @@ enum tm_err tm_keys_find(const struct tm_keys *keys, const char *presented,
  * before them. */
 static void make_checksum(const char *key, char out[TM_KEY_CHECK])
 {
-	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static const char digits[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	uint8_t hash[TM_SHA256_BYTES];
 	uint64_t number = 0;
 

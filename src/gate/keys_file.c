@@ -81,7 +81,8 @@ static bool read_permissions(struct reader *reader, char *value, uint8_t *out)
 		while (tm_keys_permissions[i] && strcmp(tm_keys_permissions[i], word) != 0)
 			i++;
 		if (!tm_keys_permissions[i])
-			return MISTAKE(reader, "permissions are read, write, admin, with commas between");
+			return MISTAKE(reader,
+				       "permissions are read, write, admin, with commas between");
 		*out |= (uint8_t)(1u << i);
 	}
 	return *out ? true : MISTAKE(reader, "permissions is empty");

@@ -343,7 +343,7 @@ void tm_limit_local_take(struct tm_limit_local *local, const struct tm_charge *c
 	if (!entry)
 		entry = &blank;
 
-	*verdict = (struct tm_verdict){.passed = true};
+	*verdict = (struct tm_verdict){.passed = charge->take_count > 0};
 	for (size_t i = 0; i < charge->take_count; i++) {
 		const struct tm_policy *policy = &charge->take[i];
 		struct bucket after;

@@ -33,7 +33,7 @@ struct tm_policy {
 struct tm_charge {
 	const char *key_id;	/* public id or "login:<address>": 1..128 bytes, no braces */
 	const struct tm_policy *take;
-	size_t take_count;	/* 1..TM_POLICIES_MAX */
+	size_t take_count;	/* 1..TM_POLICIES_MAX; 0: back is given back, nothing else */
 	int64_t cost;		/* 0 only looks; at most 1000 */
 	const struct tm_policy *back;
 	size_t back_count;	/* 0..TM_POLICIES_MAX */
@@ -43,7 +43,9 @@ struct tm_charge {
 /* What a charge came to. */
 struct tm_verdict {
 	bool passed;
-	struct { int64_t left, reset_ms; } state[TM_POLICIES_MAX];	/* as take; reset: until full */
+	struct {
+		int64_t left, reset_ms;
+	} state[TM_POLICIES_MAX]; /* as take; reset: until full */
 	size_t tightest;	/* index in take: fewest left, or on refusal the longest wait */
 	int64_t retry_ms;	/* until the same charge can pass; 0 when passed */
 };

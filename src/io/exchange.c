@@ -7,7 +7,6 @@
  */
 #include "io/exchange.h"
 
-#include <poll.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -107,15 +106,6 @@ enum tm_err tm_exchange_flush(struct tm_exchange *exchange)
 int tm_exchange_fd(struct tm_exchange *exchange)
 {
 	return exchange->ops->fd(exchange);
-}
-
-int tm_exchange_gone(struct tm_exchange *exchange)
-{
-	struct pollfd watch = {.fd = tm_exchange_fd(exchange), .events = POLLIN | POLLRDHUP};
-
-	if (watch.fd < 0 || poll(&watch, 1, 0) <= 0)
-		return 0;
-	return (watch.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 void tm_exchange_finish(struct tm_exchange *exchange)

@@ -52,9 +52,6 @@ TM_CHECK enum tm_err tm_exchange_flush(struct tm_exchange *exchange);
 /* The connection, to watch for the client's leaving; -1 where there is none to watch. */
 int tm_exchange_fd(struct tm_exchange *exchange);
 
-/* True when the other side has closed the connection. Never waits. */
-int tm_exchange_gone(struct tm_exchange *exchange);
-
 /* Ends the response. Params are gone afterwards; the caller may go on working. */
 void tm_exchange_finish(struct tm_exchange *exchange);
 

@@ -137,10 +137,12 @@ static enum tm_err fcgi_write(struct tm_exchange *exchange, const char *data, si
 		return TM_EGONE;
 	while (len) {
 		int piece = len < INT_MAX ? (int)len : INT_MAX, put;
+		bool sends = self->request.out->stop - self->request.out->wrNext <= piece;
 
-		guard_arm(self->request.ipcFd, self->read_ms);
+		if (sends)	/* else it only goes into the library's buffer */
+			guard_arm(self->request.ipcFd, self->read_ms);
 		put = FCGX_PutStr(data, piece, self->request.out);
-		if (guard_disarm() || put != piece) {
+		if ((sends && guard_disarm()) || put != piece) {
 			self->broken = true;
 			return TM_EGONE;
 		}

@@ -224,7 +224,7 @@ static enum tm_err set_headers(struct tm_http_call *call, const char *const *hea
 
 static long at_least_1(int64_t ms)
 {
-	return ms < 1 ? 1 : ms > INT32_MAX ? INT32_MAX : (long)ms;	/* 0 means for ever to curl */
+	return ms < 1 ? 1 : ms > INT32_MAX ? INT32_MAX : (long)ms; /* 0 means for ever to curl */
 }
 
 /* Options of this program's: the same for every call. */
@@ -374,6 +374,9 @@ static enum tm_err err_of(CURLcode code, bool answered)
 		return TM_ENOMEM;
 	case CURLE_FILESIZE_EXCEEDED:
 		return TM_ESIZE;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return TM_DENIED;
 	case CURLE_PARTIAL_FILE:
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_UNSUPPORTED_PROTOCOL:	/* what came is not HTTP at all */
@@ -504,6 +507,19 @@ out:
 	if (watched)
 		*watched = client == CLIENT_GONE;
 	return err;
+}
+
+int tm_http_status(const struct tm_http_call *call)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int)status;
+}
+
+const char *tm_http_content_type(const struct tm_http_call *call)
+{
+	return present(call->content_type);
 }
 
 const struct tm_http_result *tm_http_result(const struct tm_http_call *call)

@@ -28,7 +28,6 @@ TM_CHECK enum tm_err tm_http_new(struct tm_http **out);
 void tm_http_free(struct tm_http *http);
 
 /* What a request asks for; url, headers and ca_file are copied. */
-
 struct tm_http_request {
 	const char *url;		/* http:// or https:// */
 	const char *const *headers;	/* "Name: value", NULL-terminated */
@@ -39,7 +38,8 @@ struct tm_http_request {
 	int64_t total_ms;		/* longest whole transfer */
 	size_t answer_max;		/* bytes; a longer answer fails with TM_ESIZE */
 	/* Takes body bytes as they come instead of result->body; NULL: collect. Return other than
-	 * TM_OK ends the transfer with that error. Must not call tm_http_*, but result. */
+	 * TM_OK ends the transfer with that error. Must not call tm_http_*, but status and
+	 * content_type, which are known before the first byte. */
 	enum tm_err (*data)(void *arg, const char *bytes, size_t len);
 	void *arg;
 };
@@ -48,6 +48,7 @@ struct tm_http_request {
 struct tm_http_result {
 	enum tm_err err;	/* TM_OK: a whole response came, whatever its status.
 				 * TM_ETIME; TM_EIO connection, TLS, or closed without a byte;
+				 * TM_DENIED the certificate is not good;
 				 * TM_EPROTO cut or garbled; TM_ESIZE; TM_ENOMEM; or what data
 				 * returned */
 	bool sent;		/* the request may have reached the provider */
@@ -62,7 +63,7 @@ struct tm_http_result {
 };
 
 /* Starts a transfer; the first tm_http_wait sets it going. TM_OK and *out, to be ended with
- * tm_http_end; TM_EINVAL for a URL or header that breaks its form (control characters), TM_ENOMEM. */
+ * tm_http_end; TM_EINVAL a URL or header breaks its form (control characters); TM_ENOMEM. */
 TM_CHECK enum tm_err tm_http_start(struct tm_http *http, const struct tm_http_request *request,
 				   struct tm_http_call **out);
 
@@ -78,6 +79,11 @@ TM_CHECK enum tm_err tm_http_start(struct tm_http *http, const struct tm_http_re
  */
 TM_CHECK enum tm_err tm_http_wait(struct tm_http *http, int64_t wait_ms, int watch_fd,
 				  bool *watched);
+
+/* Of the response whose body is coming: its status, 0 when none came yet, and the header's value,
+ * NULL when absent or over 255 bytes. */
+int tm_http_status(const struct tm_http_call *call);
+const char *tm_http_content_type(const struct tm_http_call *call);
 
 /* The result once the transfer is over; NULL while it runs. Until tm_http_end. */
 const struct tm_http_result *tm_http_result(const struct tm_http_call *call);

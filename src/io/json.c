@@ -336,6 +336,10 @@ void tm_json_put_double(struct tm_buf *buf, double value)
 		tm_buf_puts(buf, "null");
 		return;
 	}
+	if (value == 0 && !signbit(value)) {	/* the common one: what a cached answer costs */
+		tm_buf_putc(buf, '0');
+		return;
+	}
 	for (int precision = 15; precision <= 17; precision++) {
 		(void)snprintf(digits, sizeof(digits), "%.*g", precision, value);
 		if (strtod(digits, NULL) == value)

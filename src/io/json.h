@@ -60,7 +60,7 @@ bool tm_json_next(const struct tm_json *object, struct tm_json_member *member);
 size_t tm_json_count(const struct tm_json *json);		/* of an array or object; else 0 */
 struct tm_json *tm_json_item(const struct tm_json *array, size_t index);
 const char *tm_json_text(const struct tm_json *json, size_t *len);	/* of a string; else NULL */
-int64_t tm_json_int(const struct tm_json *json);		/* of an int or double, clamped; else 0 */
+int64_t tm_json_int(const struct tm_json *json); /* of an int or double, clamped; else 0 */
 double tm_json_double(const struct tm_json *json);		/* of an int or double; else 0 */
 bool tm_json_bool(const struct tm_json *json);			/* of a bool; else false */
 

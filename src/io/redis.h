@@ -19,7 +19,7 @@
 struct tm_redis;
 
 struct tm_redis_conf {
-	const char *url;	/* redis://[user[:password]@]host[:port][/db], unix:///path[?db=N] */
+	const char *url; /* redis://[user[:password]@]host[:port][/db], unix:///path[?db=N] */
 	const char *username;	/* "" for none; overrides the url's */
 	const char *password;	/* secret; "" for none */
 	int64_t timeout_ms;	/* one round trip, and one connect */
@@ -48,7 +48,11 @@ struct tm_reply {
 };
 
 /* Lua scripts of src/io/script, embedded at build. */
-enum tm_script { TM_SCRIPT_ADMIT, TM_SCRIPT_COUNT };
+enum tm_script {
+	TM_SCRIPT_ADMIT, TM_SCRIPT_BREAKER, TM_SCRIPT_IDEMPOTENCY, TM_SCRIPT_LEAD, TM_SCRIPT_SETTLE,
+	TM_SCRIPT_JOB_SUBMIT, TM_SCRIPT_JOB_TAKE, TM_SCRIPT_JOB_END, TM_SCRIPT_JOB_VIEW,
+	TM_SCRIPT_COUNT
+};
 
 /*
  * A pipeline: queue any number of commands (at most TM_REDIS_PIPELINE), run, read, end.

@@ -33,7 +33,8 @@ static enum tm_err context_err(struct tm_redis_link *link)
 {
 	switch (link->ctx->err) {
 	case REDIS_ERR_PROTOCOL:
-		return tm_redis_link_blame(link, TM_EPROTO, "the peer does not speak Redis' protocol");
+		return tm_redis_link_blame(link, TM_EPROTO,
+					   "the peer does not speak Redis' protocol");
 	case REDIS_ERR_OOM:
 		return tm_redis_link_blame(link, TM_ENOMEM, "out of memory for an answer");
 	default:
@@ -69,7 +70,8 @@ static void note_error(struct tm_redis_link *link, const char *text, size_t len)
 		link->noscript = true;
 	} else if (is_refusal(text, len) && !link->refusal[0]) {
 		(void)snprintf(link->refusal, sizeof(link->refusal), "%.*s",
-			       (int)(len < TM_REDIS_ERROR_BYTES ? len : TM_REDIS_ERROR_BYTES), text);
+			       (int)(len < TM_REDIS_ERROR_BYTES ? len : TM_REDIS_ERROR_BYTES),
+			       text);
 	}
 }
 
@@ -172,7 +174,8 @@ static enum tm_err take(struct tm_redis_link *link)
 		else if (link->sink->got < link->sink->wanted)
 			link->sink->got++;
 		else
-			return tm_redis_link_blame(link, TM_EPROTO, "an answer that nobody asked for");
+			return tm_redis_link_blame(link, TM_EPROTO,
+						   "an answer that nobody asked for");
 	}
 }
 

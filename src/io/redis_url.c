@@ -126,7 +126,8 @@ static enum tm_err parse_host(const char *at, const char *end, struct tm_redis_u
 			return TM_EINVAL;
 	memcpy(out->host, at, (size_t)(stop - at));
 	if (after < end) {
-		if (*after != ':' || read_number(after + 1, end, 65535, &port) != TM_OK || port == 0)
+		if (*after != ':' || read_number(after + 1, end, 65535, &port) != TM_OK ||
+		    port == 0)
 			return TM_EINVAL;
 	}
 	out->port = (int)port;

@@ -18,6 +18,14 @@ enum {
 
 static const struct { const char *text; size_t len; } scripts[] = {
 	[TM_SCRIPT_ADMIT] = {tm_script_admit, sizeof(tm_script_admit) - 1},
+	[TM_SCRIPT_BREAKER] = {tm_script_breaker, sizeof(tm_script_breaker) - 1},
+	[TM_SCRIPT_IDEMPOTENCY] = {tm_script_idempotency, sizeof(tm_script_idempotency) - 1},
+	[TM_SCRIPT_LEAD] = {tm_script_lead, sizeof(tm_script_lead) - 1},
+	[TM_SCRIPT_SETTLE] = {tm_script_settle, sizeof(tm_script_settle) - 1},
+	[TM_SCRIPT_JOB_SUBMIT] = {tm_script_job_submit, sizeof(tm_script_job_submit) - 1},
+	[TM_SCRIPT_JOB_TAKE] = {tm_script_job_take, sizeof(tm_script_job_take) - 1},
+	[TM_SCRIPT_JOB_END] = {tm_script_job_end, sizeof(tm_script_job_end) - 1},
+	[TM_SCRIPT_JOB_VIEW] = {tm_script_job_view, sizeof(tm_script_job_view) - 1},
 };
 
 _Static_assert(sizeof(scripts) / sizeof(scripts[0]) == TM_SCRIPT_COUNT, "a script lacks its text");

@@ -1,71 +1,49 @@
 /*
  * The chat completions format of OpenAI and of everything that speaks it: Azure, vLLM,
- * llama.cpp, Ollama, gateways. Asks with the oldest members (max_tokens, two messages, no
- * sampling parameters), because every server of the format knows those, and reads with
- * tolerance, because they differ most in what they answer.
- *
- * The provider's own words may quote the key or be anything at all: what goes to the log is
- * masked first, then made printable, then cut.
+ * llama.cpp, Ollama, gateways. Asks with two messages and little else, because every server of
+ * the format knows those, and reads with tolerance, because servers differ most in what they
+ * answer. Members that some refuse are given up one step at a time (struct tm_llm_ask).
  */
 #include "llm/provider.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "io/json.h"
+#include "llm/provider_parts.h"
 #include "llm/retry.h"
 
-enum {
-	DEPTH = 32,		/* a response nests 6 deep; the rest is for extensions */
-	MODEL_BYTES = 128,
-	NAME_BYTES = 64,
-	MESSAGE_BYTES = 200,
-	TOKENS_MAX = 1000000000	/* a larger count is a mistake, and sums must not overflow */
+/* The steps from all that is configured to the plainest. */
+static const struct step {
+	enum tm_json_mode format;	/* with json_mode auto */
+	bool newer;			/* max_completion_tokens for max_tokens, and no temperature:
+					 * the models that want the one refuse the other */
+	bool usage;			/* stream_options: ask for the count of tokens */
+} steps[] = {
+	{TM_JSON_SCHEMA, false, true},
+	{TM_JSON_SCHEMA, true, true},
+	{TM_JSON_OBJECT, false, false},
+	{TM_JSON_OFF, false, false},
+	{TM_JSON_OFF, true, false},
 };
+enum { PLAINEST = sizeof(steps) / sizeof(steps[0]) - 1 };
 
-/* What read knows all along. */
-struct reading {
-	const struct tm_provider_conf *conf;
-	int status;
-	struct tm_arena *arena;
-	struct tm_llm_reply *reply;
-	const char *detail;
-};
-
-/* A header value with a line break in it would be a header of somebody else's choice. */
-static bool key_fits_header(const char *key)
+/* Azure is another address, another header, and a version in the query. */
+static enum tm_err build_head(const struct tm_provider_conf *conf, bool stream,
+			      struct tm_arena *arena, struct tm_llm_wire *out)
 {
-	for (; *key; key++)
-		if ((unsigned char)*key < 0x20 || *key == 0x7f)
-			return false;
-	return true;
-}
+	const char *version = conf->api_version ? conf->api_version : "";
+	const struct tm_part_header key = {
+		*version ? "api-key: " : "Authorization: Bearer ", conf->key,
+	};
 
-static enum tm_err build_head(const struct tm_provider_conf *conf, struct tm_arena *arena,
-			      struct tm_llm_wire *out)
-{
-	enum { HEADERS = 5 };
-	const char **headers;
-	size_t n = 0;
-
-	if (!key_fits_header(conf->key))
-		return TM_EINVAL;
-	headers = tm_arena_alloc(arena, HEADERS * sizeof(*headers));
-	out->url = tm_arena_printf(arena, "%s/chat/completions", conf->url);
-	if (!headers || !out->url)
-		return TM_ENOMEM;
-	headers[n++] = "Content-Type: application/json";
-	headers[n++] = "Accept: application/json";
-	headers[n++] = "User-Agent: textmill";
-	if (*conf->key) {
-		headers[n] = tm_arena_printf(arena, "Authorization: Bearer %s", conf->key);
-		if (!headers[n++])
+	if (*version) {
+		version = tm_part_encoded(arena, version);
+		if (!version)
 			return TM_ENOMEM;
 	}
-	headers[n] = NULL;
-	out->headers = headers;
-	return TM_OK;
+	out->url = tm_arena_printf(arena, "%s/chat/completions%s%s", conf->url,
+				   *version ? "?api-version=" : "", version);
+	return out->url ? tm_part_headers(arena, stream, &key, 1, out) : TM_ENOMEM;
 }
 
 static void put_message(struct tm_buf *body, const char *role, const char *text, size_t len)
@@ -78,17 +56,17 @@ static void put_message(struct tm_buf *body, const char *role, const char *text,
 }
 
 /* Holds the model to the shape asked for, as far as the server is said to be able to. */
-static void put_response_format(struct tm_buf *body, const struct tm_provider_conf *conf,
+static void put_response_format(struct tm_buf *body, enum tm_json_mode mode,
 				const struct tm_llm_prompt *prompt)
 {
 	if (!prompt->schema)
 		return;
-	switch ((enum tm_json_mode)conf->json_mode) {
+	switch (mode) {
 	case TM_JSON_AUTO:
 	case TM_JSON_SCHEMA:
 		tm_buf_puts(body, ",\"response_format\":{\"type\":\"json_schema\","
 				  "\"json_schema\":{\"name\":");
-		tm_json_put_cstr(body, prompt->schema_name ? prompt->schema_name : "answer");
+		tm_json_put_cstr(body, tm_part_schema_name(prompt));
 		tm_buf_puts(body, ",\"strict\":true,\"schema\":");
 		tm_buf_puts(body, prompt->schema);
 		tm_buf_puts(body, "}}");
@@ -101,12 +79,20 @@ static void put_response_format(struct tm_buf *body, const struct tm_provider_co
 	}
 }
 
-static enum tm_err openai_build(const struct tm_provider_conf *conf,
-				const struct tm_llm_prompt *prompt, struct tm_arena *arena,
-				struct tm_llm_wire *out)
+static const struct step *step_of(const struct tm_llm_ask *ask)
 {
+	int index = ask->plainness < 0 ? 0 : ask->plainness;
+
+	return &steps[index > PLAINEST ? PLAINEST : index];
+}
+
+static enum tm_err openai_build(const struct tm_provider_conf *conf, const struct tm_llm_ask *ask,
+				struct tm_arena *arena, struct tm_llm_wire *out)
+{
+	const struct tm_llm_prompt *prompt = ask->prompt;
+	const struct step *step = step_of(ask);
 	struct tm_buf *body = &out->body;
-	enum tm_err err = build_head(conf, arena, out);
+	enum tm_err err = build_head(conf, ask->stream, arena, out);
 
 	if (err != TM_OK)
 		return err;
@@ -118,49 +104,22 @@ static enum tm_err openai_build(const struct tm_provider_conf *conf,
 	put_message(body, "user", prompt->user, prompt->user_len);
 	tm_buf_putc(body, ']');
 	if (prompt->max_tokens > 0) {
-		/* max_completion_tokens is the newer name; most compatible servers lack it. */
-		tm_buf_puts(body, ",\"max_tokens\":");
+		tm_buf_puts(body, step->newer ? ",\"max_completion_tokens\":" :
+						",\"max_tokens\":");
 		tm_buf_put_int(body, prompt->max_tokens);
 	}
-	put_response_format(body, conf, prompt);
+	if (prompt->has_temperature && !step->newer) {
+		tm_buf_puts(body, ",\"temperature\":");
+		tm_json_put_double(body, prompt->temperature);
+	}
+	put_response_format(body, conf->json_mode == TM_JSON_AUTO ?
+			    step->format : (enum tm_json_mode)conf->json_mode, prompt);
+	if (ask->stream)
+		tm_buf_puts(body, ",\"stream\":true");
+	if (ask->stream && step->usage)
+		tm_buf_puts(body, ",\"stream_options\":{\"include_usage\":true}");
 	tm_buf_putc(body, '}');
 	return tm_buf_err(body);
-}
-
-/* The string member of that name; "" when there is none. */
-static const char *member_text(const struct tm_json *json, const char *name)
-{
-	size_t len;
-	const char *text = tm_json_text(tm_json_get(json, name), &len);
-
-	return text ? text : "";
-}
-
-static int64_t member_tokens(const struct tm_json *usage, const char *name)
-{
-	const struct tm_json *count = tm_json_get(usage, name);
-	int64_t value = tm_json_kind(count) == TM_JSON_INT ? tm_json_int(count) : 0;
-
-	return value < 0 || value > TOKENS_MAX ? 0 : value;
-}
-
-/* Copies text for the log: the key masked, other than printable ASCII as '?', at most
- * out_bytes - 1. Masked before it is cut, so that no part of a key is left at the end. */
-static void put_printable(char *out, size_t out_bytes, const char *text, const char *key)
-{
-	size_t key_len = strlen(key), n = 0;
-
-	while (*text && n + 1 < out_bytes) {
-		if (key_len && !strncmp(text, key, key_len)) {
-			for (int i = 0; i < 3 && n + 1 < out_bytes; i++)
-				out[n++] = '*';
-			text += key_len;
-			continue;
-		}
-		out[n++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
-		text++;
-	}
-	out[n] = '\0';
 }
 
 /* Codes that say the account is empty: no wait within a request's life helps. */
@@ -188,7 +147,7 @@ static int error_status(const struct tm_json *error)
 		"not_found_error", "content_filter",
 	};
 	const struct tm_json *code = tm_json_get(error, "code");
-	const char *type = member_text(error, "type");
+	const char *type = tm_part_text(error, "type");
 
 	if (tm_json_kind(code) == TM_JSON_INT && tm_json_int(code) >= 400 &&
 	    tm_json_int(code) <= 599)
@@ -199,96 +158,134 @@ static int error_status(const struct tm_json *error)
 	return 500;
 }
 
+/* One complaint's words: does another form of asking help? A number of tokens that is too large
+ * names the member too, but no other name makes it smaller. */
+static bool plainer_helps(const struct tm_provider_conf *conf, const char *text)
+{
+	static const char *const formats[] = {"response_format", "response format", "json_schema",
+					      "json_object", NULL};
+	static const char *const others[] = {"max_tokens", "max_completion_tokens",
+					     "stream_options", "temperature", NULL};
+	static const char *const unknown[] = {
+		"unsupported", "not support", "instead", "unknown", "unrecognized", "unexpected",
+		"not permitted", "not allowed", "forbidden", "additional properties", "deprecated",
+		NULL,
+	};
+
+	if (conf->json_mode == TM_JSON_AUTO && tm_part_names(text, formats))
+		return true;
+	return tm_part_names(text, others) && tm_part_names(text, unknown);
+}
+
+/* What a validator says, as an array: of places and messages. Some wrap it in the message. */
+static const struct tm_json *complaints_of(const struct tm_json *error)
+{
+	const struct tm_json *list = tm_json_get(error, "detail");
+
+	if (tm_json_kind(list) != TM_JSON_ARRAY)
+		list = tm_json_get(tm_json_get(error, "message"), "detail");
+	return tm_json_kind(list) == TM_JSON_ARRAY ? list : NULL;
+}
+
+static void put_complaint(struct tm_buf *words, const struct tm_json *complaint)
+{
+	const struct tm_json *places = tm_json_get(complaint, "loc");
+	size_t count = tm_json_kind(places) == TM_JSON_ARRAY ? tm_json_count(places) : 0, len;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *place = tm_json_text(tm_json_item(places, i), &len);
+
+		tm_buf_printf(words, "%s ", place ? place : "");
+	}
+	tm_buf_printf(words, "%s %s ", tm_part_text(complaint, "type"),
+		      tm_part_text(complaint, "msg"));
+}
+
+/* Looked at together, because one member may hold the name and another what is wrong with it. */
+static bool complains_of_form(const struct tm_provider_conf *conf, const struct tm_json *error,
+			      const char *message)
+{
+	enum { LOOKED_AT = 16 * 1024 };
+	const struct tm_json *complaints = complaints_of(error);
+	struct tm_buf words;
+	bool helps;
+
+	tm_buf_init(&words, LOOKED_AT);
+	tm_buf_printf(&words, "%s %s ", tm_part_text(error, "param"), tm_part_text(error, "code"));
+	for (size_t i = 0; i < tm_json_count(complaints); i++)
+		put_complaint(&words, tm_json_item(complaints, i));
+	tm_buf_puts(&words, message);
+	helps = plainer_helps(conf, tm_buf_text(&words));
+	tm_buf_clear(&words);
+	return helps;
+}
+
 /* error is an object with message, type, code, or only a string; or NULL. */
-static enum tm_llm_class read_error(struct reading *reading, const struct tm_json *error,
+static enum tm_llm_class read_error(struct tm_part_reading *reading, const struct tm_json *error,
 				    int status)
 {
-	const char *key = reading->conf->key;
-	const char *code = member_text(error, "code"), *type = member_text(error, "type");
-	const char *text = member_text(error, "message");
-	char name[NAME_BYTES + 1], message[MESSAGE_BYTES + 1];
+	const char *code = tm_part_text(error, "code"), *type = tm_part_text(error, "type");
+	const char *text = tm_part_text(error, "message");
 	size_t len;
 
 	if (tm_json_kind(error) == TM_JSON_STRING)
 		text = tm_json_text(error, &len);
-	else if (!*text)
-		text = member_text(error, "detail");
-	put_printable(name, sizeof(name), *code ? code : type, key);
-	put_printable(message, sizeof(message), text, key);
-	reading->detail = tm_arena_printf(reading->arena, "HTTP %d%s%s%s%s", reading->status,
-					  *name ? ", " : "", name, *message ? ": " : "", message);
+	if (!*text)
+		text = tm_part_text(error, "detail");
+	if (!*text)
+		text = tm_part_text(tm_json_item(complaints_of(error), 0), "msg");
+	tm_part_say(reading, *code ? code : type, text);
 	if (is_quota(code) || is_quota(type))
 		return TM_LLM_REFUSED;
+	if ((status == 400 || status == 422) && complains_of_form(reading->conf, error, text))
+		return TM_LLM_PLAINER;
 	return tm_retry_status(status) ? TM_LLM_RETRY : TM_LLM_REFUSED;
 }
 
-/* Where a failure's words stand: {"error": ...}, that in an array, or at the top. */
-static const struct tm_json *find_error(const struct tm_json *doc)
+static enum tm_llm_class read_failure(struct tm_part_reading *reading, const struct tm_json *doc)
 {
-	const struct tm_json *error;
-
-	if (tm_json_kind(doc) == TM_JSON_ARRAY)
-		doc = tm_json_item(doc, 0);
-	error = tm_json_get(doc, "error");
-	return tm_json_kind(error) == TM_JSON_NULL ? doc : error;
+	return read_error(reading, tm_part_find_error(doc), reading->status);
 }
 
-/* The text of a content part, or NULL for a part of another kind. */
+/* An error inside what began as a success. */
+static enum tm_llm_class read_late_error(struct tm_part_reading *reading,
+					 const struct tm_json *error)
+{
+	return read_error(reading, error, error_status(error));
+}
+
+/* The error in a 200's body or in an event; NULL: none. */
+static const struct tm_json *late_error(const struct tm_json *doc, const struct tm_json *choice)
+{
+	const struct tm_json *error = tm_json_get(doc, "error");
+
+	if (tm_json_kind(error) == TM_JSON_NULL)
+		error = tm_json_get(choice, "error");
+	if (tm_json_kind(error) == TM_JSON_OBJECT_KIND || tm_json_kind(error) == TM_JSON_STRING)
+		return error;
+	return NULL;
+}
+
 static const char *part_text(const struct tm_json *part, size_t *len)
 {
-	const char *type = member_text(part, "type");
+	const char *type = tm_part_text(part, "type");
 
-	*len = 0;
 	if (*type && strcmp(type, "text") && strcmp(type, "output_text"))
 		return NULL;
 	return tm_json_text(tm_json_get(part, "text"), len);
 }
 
 /* TM_OK and the reply's text; TM_ENOENT no text there; TM_ENOMEM. */
-static enum tm_err read_content(const struct tm_json *content, struct tm_arena *arena,
-				struct tm_llm_reply *reply)
+static enum tm_err read_content(struct tm_part_reading *reading, const struct tm_json *content)
 {
-	size_t parts = tm_json_kind(content) == TM_JSON_ARRAY ? tm_json_count(content) : 0;
-	size_t total = 0, len = 0, found = 0;
+	size_t len = 0;
 	const char *text = tm_json_text(content, &len);
-	char *joined;
 
-	if (text) {
-		reply->text = tm_arena_dup(arena, text, len);
-		reply->text_len = len;
-		return reply->text ? TM_OK : TM_ENOMEM;
-	}
-	for (size_t i = 0; i < parts; i++) {
-		found += part_text(tm_json_item(content, i), &len) != NULL;
-		total += len;
-	}
-	if (!found)
-		return TM_ENOENT;
-	joined = tm_arena_alloc(arena, total + 1);
-	if (!joined)
-		return TM_ENOMEM;
-	reply->text = joined;
-	reply->text_len = total;
-	for (size_t i = 0; i < parts; i++) {
-		text = part_text(tm_json_item(content, i), &len);
-		if (text)
-			memcpy(joined, text, len);
-		joined += text ? len : 0;
-	}
-	return TM_OK;
-}
-
-/* Some servers report the model as a path or a paragraph: then the configured name says more. */
-static enum tm_err read_model(struct reading *reading, const struct tm_json *doc)
-{
-	const char *model = member_text(doc, "model");
-	char printable[MODEL_BYTES + 2];
-
-	put_printable(printable, sizeof(printable), model, reading->conf->key);
-	if (!*model || strlen(model) > MODEL_BYTES || strcmp(model, printable))
-		return TM_OK;
-	reading->reply->model = tm_arena_strdup(reading->arena, model);
-	return reading->reply->model ? TM_OK : TM_ENOMEM;
+	if (!text)
+		return tm_part_join(reading, content, part_text);
+	reading->reply->text = tm_arena_dup(reading->arena, text, len);
+	reading->reply->text_len = len;
+	return reading->reply->text ? TM_OK : TM_ENOMEM;
 }
 
 /* A refusal's text answers the prompt, so it is content: not for the log. */
@@ -296,47 +293,41 @@ static bool is_refusal(const struct tm_json *message)
 {
 	const struct tm_json *first = tm_json_item(tm_json_get(message, "content"), 0);
 
-	return *member_text(message, "refusal") || *member_text(first, "refusal");
+	return *tm_part_text(message, "refusal") || *tm_part_text(first, "refusal");
 }
 
-static enum tm_llm_class read_choice(struct reading *reading, const struct tm_json *choice)
+static enum tm_llm_class read_choice(struct tm_part_reading *reading,
+				     const struct tm_json *choice)
 {
 	const struct tm_json *message = tm_json_get(choice, "message");
-	const char *finish = member_text(choice, "finish_reason");
+	const char *finish = tm_part_text(choice, "finish_reason");
 	bool filtered = !strcmp(finish, "content_filter");
-	enum tm_err err;
+	enum tm_err err = read_content(reading, tm_json_get(message, "content"));
 
-	err = read_content(tm_json_get(message, "content"), reading->arena, reading->reply);
 	if (err == TM_ENOMEM)
 		return TM_LLM_FAILED;
-	if (filtered || !strcmp(finish, "length")) {
-		reading->reply->cut = true;
-		reading->detail = filtered ? "answer cut by a content filter" :
-					     "answer cut at the token limit";
-		return filtered ? TM_LLM_REFUSED : TM_LLM_NONSENSE;
-	}
-	if (err == TM_OK && !is_refusal(message))
-		return TM_LLM_SUCCESS;
+	if (filtered || !strcmp(finish, "length"))
+		return tm_part_cut(reading, filtered);
 	if (is_refusal(message)) {
-		reading->detail = "model refused";
+		tm_part_note(reading, "model refused");
 		return TM_LLM_REFUSED;
 	}
-	reading->detail = "HTTP success without choices[0].message.content";
+	if (err == TM_OK)
+		return TM_LLM_SUCCESS;
+	tm_part_note(reading, "HTTP success without choices[0].message.content");
 	return TM_LLM_NONSENSE;
 }
 
-static enum tm_llm_class read_success(struct reading *reading, const struct tm_json *doc)
+static enum tm_llm_class read_success(struct tm_part_reading *reading, const struct tm_json *doc)
 {
-	const struct tm_json *error = tm_json_get(doc, "error"), *usage = tm_json_get(doc, "usage");
 	const struct tm_json *choice = tm_json_item(tm_json_get(doc, "choices"), 0);
+	const struct tm_json *error = late_error(doc, choice), *usage = tm_json_get(doc, "usage");
 
-	reading->reply->input_tokens = member_tokens(usage, "prompt_tokens");
-	reading->reply->output_tokens = member_tokens(usage, "completion_tokens");
-	if (tm_json_kind(error) == TM_JSON_NULL)
-		error = tm_json_get(choice, "error");
-	if (tm_json_kind(error) == TM_JSON_OBJECT_KIND || tm_json_kind(error) == TM_JSON_STRING)
-		return read_error(reading, error, error_status(error));
-	if (read_model(reading, doc) != TM_OK)
+	reading->reply->input_tokens = tm_part_tokens(usage, "prompt_tokens");
+	reading->reply->output_tokens = tm_part_tokens(usage, "completion_tokens");
+	if (error)
+		return read_late_error(reading, error);
+	if (tm_part_model(reading, tm_part_text(doc, "model")) != TM_OK)
 		return TM_LLM_FAILED;
 	return read_choice(reading, choice);
 }
@@ -345,34 +336,69 @@ static enum tm_llm_class openai_read(const struct tm_provider_conf *conf, int st
 				     const char *body, size_t len, struct tm_arena *arena,
 				     struct tm_llm_reply *reply, const char **detail)
 {
-	struct reading reading = {conf, status, arena, reply, ""};
-	enum tm_llm_class class = TM_LLM_FAILED;
-	struct tm_json *doc = NULL;
-	enum tm_err err;
+	struct tm_part_reading reading = {
+		.conf = conf, .status = status, .arena = arena, .reply = reply,
+	};
 
-	*reply = (struct tm_llm_reply){.model = conf->model};
-	err = tm_json_parse(body ? body : "", body ? len : 0, DEPTH, &doc);
-	if (err == TM_ENOMEM)
-		goto out;
-	if (status < 200 || status > 299) {
-		class = read_error(&reading, find_error(doc), status);
-	} else if (err != TM_OK) {
-		class = TM_LLM_NONSENSE;
-		reading.detail = tm_arena_printf(arena, "HTTP %d, body is not JSON: %s", status,
-						 tm_err_text(err));
-	} else {
-		class = read_success(&reading, doc);
+	return tm_part_read(&reading, body, len, read_success, read_failure, detail);
+}
+
+static void take_choice(const struct tm_json *choice, struct tm_llm_stream *stream)
+{
+	const struct tm_json *delta = tm_json_get(choice, "delta");
+	const char *finish = tm_part_text(choice, "finish_reason");
+	size_t len = 0;
+	const char *text = tm_json_text(tm_json_get(delta, "content"), &len);
+
+	if (text)
+		tm_part_append(stream, text, len);
+	if (is_refusal(delta))
+		tm_part_fail(stream, TM_LLM_REFUSED, "model refused");
+	if (*finish)
+		stream->whole = true;
+	if (!strcmp(finish, "length") || !strcmp(finish, "content_filter"))
+		tm_part_stream_cut(stream, !strcmp(finish, "content_filter"));
+}
+
+/* Servers name events differently or not at all, so what they hold decides; but for errors, whose
+ * object some send bare. */
+static void openai_event(const struct tm_provider_conf *conf, const char *name, const char *data,
+			 size_t len, struct tm_llm_stream *stream)
+{
+	static const char end[] = "[DONE]";
+	const struct tm_json *choice, *error, *usage;
+	struct tm_json *doc;
+
+	if (stream->failure != TM_LLM_SUCCESS || stream->done || !len)
+		return;
+	if (len >= sizeof(end) - 1 && !memcmp(data, end, sizeof(end) - 1)) {
+		stream->done = true;
+		return;
 	}
-out:
+	doc = tm_part_event(stream, data, len);
+	if (!doc)
+		return;
+	choice = tm_json_item(tm_json_get(doc, "choices"), 0);
+	usage = tm_json_get(doc, "usage");
+	if (usage) {
+		stream->input_tokens = tm_part_tokens(usage, "prompt_tokens");
+		stream->output_tokens = tm_part_tokens(usage, "completion_tokens");
+	}
+	tm_part_stream_model(stream, conf, tm_part_text(doc, "model"));
+	error = late_error(doc, choice);
+	if (!error && !strcmp(name, "error"))
+		error = doc;
+	if (error)
+		tm_part_fail_by(stream, conf, read_late_error, error);
+	else
+		take_choice(choice, stream);
 	tm_json_free(doc);
-	if (class == TM_LLM_FAILED || !reading.detail)
-		reading.detail = tm_err_text(TM_ENOMEM);
-	*detail = reading.detail;
-	return class;
 }
 
 const struct tm_provider tm_provider_openai = {
 	.name = "openai",
+	.plainest = PLAINEST,
 	.build = openai_build,
 	.read = openai_read,
+	.event = openai_event,
 };

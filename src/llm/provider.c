@@ -6,6 +6,10 @@ const struct tm_provider *tm_provider_of(int kind)
 	switch ((enum tm_provider_kind)kind) {
 	case TM_PROVIDER_OPENAI:
 		return &tm_provider_openai;
+	case TM_PROVIDER_ANTHROPIC:
+		return &tm_provider_anthropic;
+	case TM_PROVIDER_GEMINI:
+		return &tm_provider_gemini;
 	case TM_PROVIDER_EXTRACTIVE:
 		return &tm_provider_extractive;
 	}

@@ -76,7 +76,7 @@ void tm_child_gone(struct tm_slot *slot)
 {
 	if (slot->pipe_fd >= 0)
 		close(slot->pipe_fd);
-	*slot = (struct tm_slot){.pipe_fd = -1};
+	*slot = (struct tm_slot){.jobs = slot->jobs, .pipe_fd = -1};
 }
 
 /* Standard input and output hold nothing for a worker; errors still go where the master's go. */
@@ -100,6 +100,7 @@ static int ignore_terminal(void)
 	return sigaction(SIGINT, &ignored, NULL) || sigaction(SIGHUP, &ignored, NULL);
 }
 
+/* listen_fd -1: a job worker. */
 static int live(const struct tm_pool *pool, int listen_fd, int pipe_fd, pid_t master)
 {
 	struct tm_child child = {.pipe_fd = pipe_fd};
@@ -113,7 +114,8 @@ static int live(const struct tm_pool *pool, int listen_fd, int pipe_fd, pid_t ma
 	if (getppid() != master)
 		return EXIT_SUCCESS;
 	tm_random_reseed();
-	return pool->run(pool->arg, listen_fd, &child);
+	return listen_fd < 0 ? pool->run_jobs(pool->arg, &child)
+			     : pool->run(pool->arg, listen_fd, &child);
 }
 
 enum tm_err tm_child_start(struct tm_slot *slot, const struct tm_pool *pool, int listen_fd,
@@ -137,9 +139,13 @@ enum tm_err tm_child_start(struct tm_slot *slot, const struct tm_pool *pool, int
 		for (size_t i = 0; i < count; i++)
 			if (slots[i].pipe_fd >= 0)
 				close(slots[i].pipe_fd);
+		if (slot->jobs) {
+			close(listen_fd);
+			listen_fd = -1;
+		}
 		exit(live(pool, listen_fd, ends[1], master));
 	}
 	close(ends[1]);
-	*slot = (struct tm_slot){.pid = pid, .pipe_fd = ends[0]};
+	*slot = (struct tm_slot){.jobs = slot->jobs, .pid = pid, .pipe_fd = ends[0]};
 	return TM_OK;
 }

@@ -10,8 +10,9 @@
 #include "base/err.h"
 #include "pool/master.h"
 
-/* A place in the pool. Zeroed but for pipe_fd -1: empty. */
+/* A place in the pool. Zeroed but for pipe_fd -1 and jobs: empty. */
 struct tm_slot {
+	bool jobs;	/* for a job worker; stays as it is */
 	pid_t pid;	/* 0: nobody there */
 	int pipe_fd;	/* where the worker says that it served; -1 once it did, or when empty */
 	bool served;	/* it finished a request */

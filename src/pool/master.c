@@ -245,7 +245,7 @@ enum tm_err tm_master_run(const struct tm_pool *pool)
 			   .owner = pool->socket_owner, .group = pool->socket_group,
 			   .backlog = pool->backlog},
 		.listen_fd = -1,
-		.count = (size_t)pool->workers,
+		.count = (size_t)(pool->workers + pool->job_workers),
 	};
 	enum tm_err err = TM_EIO;
 
@@ -256,12 +256,14 @@ enum tm_err tm_master_run(const struct tm_pool *pool)
 		goto out;
 	}
 	for (size_t i = 0; i < self.count; i++)
-		self.slots[i].pipe_fd = -1;
+		self.slots[i] = (struct tm_slot){.pipe_fd = -1,
+						 .jobs = i >= (size_t)pool->workers};
 	err = open_up(&self);
 	if (err != TM_OK)
 		goto out;
-	tm_log(TM_LOG_INFO, "textmill %s, master %d, listening on %s, %zu workers", pool->version,
-	       (int)getpid(), pool->listen, self.count);
+	tm_log(TM_LOG_INFO, "textmill %s, master %d, listening on %s, %lld workers, %lld job "
+	       "workers", pool->version, (int)getpid(), pool->listen, (long long)pool->workers,
+	       (long long)pool->job_workers);
 	if (!geteuid())
 		tm_log(TM_LOG_WARN, "running as root: set user in the configuration");
 	keep(&self);

@@ -1,6 +1,7 @@
 /*
  * The master: binds the socket, forks workers, replaces those that end, stops them all.
- * It never parses input and runs no core code: a worker's work is a function it is handed.
+ * It never parses input and runs no core code: a worker's work is a function it is handed, and
+ * so is that of a job worker, which has no part in the socket.
  */
 #ifndef TM_POOL_MASTER_H
 #define TM_POOL_MASTER_H
@@ -23,10 +24,11 @@ struct tm_pool {
 	const char *socket_mode;	/* octal, "0660" */
 	const char *socket_owner, *socket_group;	/* "" to leave */
 	const char *user, *group;	/* to become after binding; "" to stay */
-	int64_t workers, backlog;
+	int64_t workers, job_workers, backlog;
 	int64_t stop_timeout_ms;	/* TERM: workers that still work after this get KILL */
 	/* A worker's life, in the child; its return value is the exit status. */
 	int (*run)(void *arg, int listen_fd, struct tm_child *child);
+	int (*run_jobs)(void *arg, struct tm_child *child);	/* a job worker's, likewise */
 	void *arg;
 };
 

@@ -21,9 +21,9 @@ enum {
 	SENDS_MAX = 7		/* per flush: no flood after a long absence of Redis */
 };
 
-enum { REQUESTS, HITS, ERRORS, LLM_CALLS, INPUT_TOKENS, OUTPUT_TOKENS, COUNTERS };
+enum { REQUESTS, HITS, ERRORS, LLM_CALLS, INPUT_TOKENS, OUTPUT_TOKENS, GUARDED, COUNTERS };
 static const char *const names[COUNTERS] = {
-	"requests", "hits", "errors", "llm_calls", "input_tokens", "output_tokens",
+	"requests", "hits", "errors", "llm_calls", "input_tokens", "output_tokens", "guarded",
 };
 
 struct cell {
@@ -114,6 +114,7 @@ void tm_usage_add(struct tm_usage *usage, const struct tm_usage_event *event)
 	cell->counts[LLM_CALLS] += event->llm_calls;
 	cell->counts[INPUT_TOKENS] += event->input_tokens;
 	cell->counts[OUTPUT_TOKENS] += event->output_tokens;
+	cell->counts[GUARDED] += event->guarded ? 1 : 0;
 }
 
 static void queue_cell(const struct tm_usage *usage, const struct cell *cell,
@@ -129,9 +130,14 @@ static void queue_cell(const struct tm_usage *usage, const struct cell *cell,
 		       cell->key_id, day.tm_year + 1900, day.tm_mon + 1, day.tm_mday, day.tm_hour);
 	for (int i = 0; i < COUNTERS; i++)
 		if (cell->counts[i])
-			tm_redis_queuef(redis, "HINCRBY %s %s:%s %lld", key, cell->operation, names[i],
-					(long long)cell->counts[i]);
+			tm_redis_queuef(redis, "HINCRBY %s %s:%s %lld", key, cell->operation,
+					names[i], (long long)cell->counts[i]);
 	tm_redis_queuef(redis, "EXPIRE %s %d", key, (int)EXPIRE_S);
+}
+
+bool tm_usage_pending(const struct tm_usage *usage)
+{
+	return usage->count > 0;
 }
 
 void tm_usage_flush(struct tm_usage *usage, struct tm_redis *redis)

@@ -1,11 +1,12 @@
 /*
  * What each key has used, per hour, as counters in Redis: requests, hits, errors, LLM calls,
- * tokens. Written after the answer has left; while Redis is away counts gather in a bounded
- * table and are written later.
+ * tokens, texts that the guard spoke up at. Written after the answer has left; while Redis is
+ * away counts gather in a bounded table and are written later.
  */
 #ifndef TM_RECORD_USAGE_H
 #define TM_RECORD_USAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct tm_usage_event {
 	int64_t at_ms;		/* wall clock */
 	int status;		/* HTTP */
 	int hit;		/* from the cache */
+	int guarded;		/* the guard spoke up */
 	int64_t llm_calls, input_tokens, output_tokens;
 };
 
@@ -31,6 +33,9 @@ void tm_usage_free(struct tm_usage *usage);
 /* Counts one event. When the table is full the event goes to the cell "overflow" of its hour:
  * sums stay true, their split does not. */
 void tm_usage_add(struct tm_usage *usage, const struct tm_usage_event *event);
+
+/* True when something has gathered. */
+bool tm_usage_pending(const struct tm_usage *usage);
 
 /* Sends what has gathered without waiting for the answer; keeps it when Redis is away.
  * Keys expire after 35 days. */

@@ -1,6 +1,6 @@
 /*
- * Reading and writing answers: the plain text ones here, sentiments and lists in their own
- * files. Reading is tolerant of wrapping and strict about content: a wrapping is removed only
+ * Reading and writing answers: the plain text ones here, sentiments, lists and objects in their
+ * own files. Reading is tolerant of wrapping and strict about content: a wrapping is removed only
  * where it is one for certain, and what the model did not say is not made up. An apology
  * instead of an answer is no answer: the caller asks once more.
  */
@@ -116,7 +116,12 @@ enum tm_err tm_answer_read(const struct tm_task *task, const char *text, size_t 
 		break;
 	case TM_SHAPE_KEY_POINTS:
 	case TM_SHAPE_QUESTIONS:
+	case TM_SHAPE_LIST:
 		err = tm_answer_read_list(slice, task, arena, &answer);
+		break;
+	case TM_SHAPE_OBJECT:
+		err = tm_answer_read_object(tm_slice_unthink(slice), task->operation, arena,
+					    &answer);
 		break;
 	case TM_SHAPE_RESULT:
 	default:
@@ -145,7 +150,12 @@ static void write_items(const struct tm_answer *answer, struct tm_buf *out)
 void tm_answer_write(const struct tm_answer *answer, struct tm_buf *out)
 {
 	tm_buf_puts(out, "\"result\":");
-	tm_json_put_cstr(out, answer->shape == TM_SHAPE_RESULT ? answer->result : NULL);
+	if (answer->shape == TM_SHAPE_LIST)
+		write_items(answer, out);
+	else if (answer->shape == TM_SHAPE_OBJECT)
+		tm_buf_puts(out, answer->object);
+	else
+		tm_json_put_cstr(out, answer->shape == TM_SHAPE_RESULT ? answer->result : NULL);
 
 	tm_buf_puts(out, ",\"sentiment\":");
 	if (answer->shape == TM_SHAPE_SENTIMENT) {

@@ -15,8 +15,9 @@ struct tm_answer {
 	const char *sentiment;		/* "positive", "negative", "neutral" */
 	double confidence;		/* 0..1 */
 	const char *explanation;
-	const char *const *items;	/* key points, questions */
+	const char *const *items;	/* key points, questions, a list's items */
 	size_t count;
+	const char *object;		/* TM_SHAPE_OBJECT: JSON with exactly the named fields */
 };
 
 /*

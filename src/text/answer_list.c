@@ -15,7 +15,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { ITEMS_MAX = 20, NESTED_MAX = 3, LINE_INDENT_MAX = 64 };
+enum { ITEMS_MAX = 100, POINTS_MAX = 20, NESTED_MAX = 3, LINE_INDENT_MAX = 64 };
 
 /* The list in the making. Items are copied in when they are complete. */
 struct list {
@@ -25,6 +25,15 @@ struct list {
 	const char *items[ITEMS_MAX];
 	enum tm_err err;
 };
+
+/* True for "-", "---", "*": a mark with nothing behind it; and for nothing at all. */
+static bool only_marks(struct tm_slice item)
+{
+	for (size_t i = 0; i < item.len; i++)
+		if (!strchr("-*_#>=~.:|+ \t", item.text[i]))
+			return false;
+	return true;
+}
 
 static void add(struct list *list, struct tm_slice item)
 {
@@ -80,11 +89,13 @@ static bool hollow(struct tm_slice line)
 /* Adds what was gathered of one item and begins the next. */
 static void close_item(struct list *list, struct tm_buf *item)
 {
+	const struct tm_slice line = {tm_buf_text(item), item->len};
 	enum tm_err err = tm_buf_err(item);
 
 	if (err != TM_OK && list->err == TM_OK)
 		list->err = err == TM_ESIZE ? TM_EPROTO : err;
-	add(list, (struct tm_slice){tm_buf_text(item), item->len});
+	if (!only_marks(line))
+		add(list, line);
 	tm_buf_reset(item, TM_ANSWER_ITEM_BYTES);
 }
 
@@ -149,7 +160,7 @@ static void read_bare(struct list *list, struct tm_slice text)
 		}
 		if (!questions && !list->count && tm_slice_refuses(line, true))
 			return;
-		if (!questions || tm_slice_asks(line))
+		if (!only_marks(line) && (!questions || tm_slice_asks(line)))
 			add(list, line);
 	}
 }
@@ -237,7 +248,8 @@ static void read_numbered_members(struct list *list, const struct tm_json *objec
 /* The member that holds the list: named as the shape, else the only array or object. */
 static const struct tm_json *member_of(const struct list *list, const struct tm_json *object)
 {
-	const char *name = list->shape == TM_SHAPE_QUESTIONS ? "questions" : "key_points";
+	const char *name = list->shape == TM_SHAPE_QUESTIONS ? "questions"
+			   : list->shape == TM_SHAPE_LIST    ? "items" : "key_points";
 	const struct tm_json *named = tm_json_get(object, name), *array = NULL, *inner = NULL;
 	struct tm_json_member member = {0};
 	size_t arrays = 0, objects = 0;
@@ -322,10 +334,13 @@ static bool meant_json(struct tm_slice text)
 
 static size_t items_asked(const struct tm_task *task)
 {
-	bool questions = task->operation->shape == TM_SHAPE_QUESTIONS;
-	int64_t asked = tm_task_option(task, questions ? "num_questions" : "max_points", ITEMS_MAX);
+	const int most = task->operation->shape == TM_SHAPE_LIST ? ITEMS_MAX : POINTS_MAX;
+	int64_t asked = tm_task_option(task, "num_questions", most);
 
-	return asked < 1 || asked > ITEMS_MAX ? ITEMS_MAX : (size_t)asked;
+	if (task->operation->shape != TM_SHAPE_QUESTIONS)
+		asked = tm_task_option(task, "max_points", most);
+	asked = tm_task_option(task, "max_items", asked);
+	return asked < 1 || asked > most ? (size_t)most : (size_t)asked;
 }
 
 /* True for a list of one apology that is not the source's own. */

@@ -76,6 +76,11 @@ bool tm_slice_of_json(const struct tm_json *json, struct tm_slice *out);
 TM_CHECK enum tm_err tm_answer_read_sentiment(struct tm_slice text, struct tm_arena *arena,
 					      struct tm_answer *out);
 
+/* Reads the fields of the operation. */
+TM_CHECK enum tm_err tm_answer_read_object(struct tm_slice text,
+					   const struct tm_operation *operation,
+					   struct tm_arena *arena, struct tm_answer *out);
+
 /* No more items than the task asks for. out->shape is set. */
 TM_CHECK enum tm_err tm_answer_read_list(struct tm_slice text, const struct tm_task *task,
 					 struct tm_arena *arena, struct tm_answer *out);

@@ -10,9 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
 
 from lib import leftovers  # noqa: E402
+from lib.llm import LLM  # noqa: E402
 from lib.pool import Fd0Worker, Program, conf_text  # noqa: E402
 from lib.proc import Workdir  # noqa: E402
-from lib.site import Site  # noqa: E402
+from lib.site import PROVIDER_KEY, Site  # noqa: E402
 
 IN_TEST, IN_MODULE = [], []    # directories of the sites that live as long as each
 IN_USE = []                    # those of IN_MODULE that the test in hand has asked for
@@ -101,10 +102,25 @@ def _close(sites):
 
 
 @pytest.fixture
+def llm():
+    """llm(key=PROVIDER_KEY, host=..., certificate=...) -> lib.llm.LLM: one more of them."""
+    started = []
+
+    def make(key=PROVIDER_KEY, **how):
+        started.append(LLM(key, **how))
+        return started[-1]
+
+    yield make
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
 def site(program):
     """site(server="nginx"|"apache-proxy"|"mod_fcgid"|"cgi"|None, workers=2, settings={...},
-    env={...}, redis=True, llm=True, mount="", extra="") -> lib.site.Site. server=None starts
-    the pool alone, to be spoken to with lib.fcgi. A value None in env takes a variable away."""
+    env={...}, redis=True, llm=True, mount="", extra="", providers={...}) -> lib.site.Site.
+    server=None starts the pool alone, to be spoken to with lib.fcgi. A value None in env takes a
+    variable away."""
     sites = []
 
     def make(**how):

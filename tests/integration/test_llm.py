@@ -6,7 +6,7 @@ import threading
 import time
 
 from lib.llm import Step
-from lib.proc import wait_until
+from lib.proc import holder_of, wait_until
 from lib.site import PROVIDER_KEY
 
 TEXT = "The provider is slow, expensive and unreliable; the caller should notice as little as can be."
@@ -122,23 +122,11 @@ def test_a_worker_killed_in_mid_call_costs_exactly_its_one_request(site):
     caller.start()
     one.llm.await_requests(1)
     one.llm.always = None
-    busy = [pid for pid in pids if _has_peer(pid, one.llm.port)]
-    assert len(busy) == 1
-    os.kill(busy[0], signal.SIGKILL)
+    busy = holder_of(pids, one.llm.requests[0].port)
+    os.kill(busy, signal.SIGKILL)
     caller.join()
     assert answers == [502]    # nginx's own
     assert all(one.process(f"{TEXT} {n}").status == 200 for n in range(10))
     left = set(one.pool.await_workers(2))
-    assert busy[0] not in left and len(left & set(pids)) == 1
-    assert f"{busy[0]}" in one.log and "signal 9" in one.log
-
-
-def _has_peer(pid, port):
-    """True when a process has a TCP connection to that local port."""
-    sockets = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-    with open("/proc/net/tcp") as table:
-        for line in list(table)[1:]:
-            words = line.split()
-            if int(words[2].split(":")[1], 16) == port and f"socket:[{words[9]}]" in sockets:
-                return True
-    return False
+    assert busy not in left and len(left & set(pids)) == 1
+    assert f"{busy}" in one.log and "signal 9" in one.log

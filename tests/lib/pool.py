@@ -10,11 +10,21 @@ from pathlib import Path
 from .proc import ROOT, Daemon, accepts, wait_until
 
 
+JOB_WORKER = "textmill-jobs"    # the name that ps shows
+
+
 def built_program():
     """The binary under test: TEXTMILL_BIN, else build/textmill."""
     path = Path(os.environ.get("TEXTMILL_BIN") or ROOT / "build" / "textmill").resolve()
     assert os.access(path, os.X_OK), f"{path}: not built; set TEXTMILL_BIN or run scripts/check"
     return path
+
+
+def built_ctl():
+    """textmillctl: TEXTMILLCTL_BIN, else the one beside the binary under test."""
+    path = Path(os.environ.get("TEXTMILLCTL_BIN") or built_program().with_name("textmillctl"))
+    assert os.access(path, os.X_OK), f"{path}: not built; set TEXTMILLCTL_BIN"
+    return path.resolve()
 
 
 class Program:
@@ -66,6 +76,14 @@ def children_of(pid):
     return sorted(found)
 
 
+def name_of(pid):
+    """What ps calls a process; "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 class Pool(Daemon):
     """textmill with a listener of its own: a master and its workers.
 
@@ -73,7 +91,7 @@ class Pool(Daemon):
     """
 
     name = "textmill"
-    stop_timeout = 40
+    stop_timeout = 60
 
     def __init__(self, workdir, program, env, conf, count=1, as_root=False):
         super().__init__(workdir)
@@ -89,13 +107,20 @@ class Pool(Daemon):
         return self
 
     def workers(self):
-        """Pids of the workers."""
+        """Pids of the workers, job workers among them."""
         return children_of(self.pid)
+
+    def job_workers(self):
+        """Pids of those that work on asynchronous batches."""
+        return [pid for pid in children_of(self.pid) if name_of(pid) == JOB_WORKER]
 
     def await_workers(self, count):
         """Waits until there are exactly so many workers; returns their pids."""
-        wait_until(lambda: len(self.workers()) == count, f"{count} workers")
-        return self.workers()
+        def found():
+            pids = self.workers()
+            return pids if len(pids) == count else None
+
+        return wait_until(found, f"{count} workers")
 
     def stop(self, number=signal.SIGTERM):
         """Graceful stop; the exit status must be 0 and no worker may survive its master."""
@@ -133,3 +158,24 @@ class Fd0Worker(Daemon):
     def stop(self):
         super().stop()
         self.socket_path.unlink(missing_ok=True)    # it is ours, not the worker's
+
+
+class Jobs(Daemon):
+    """textmill --jobs: one job worker where no pool runs."""
+
+    name = "jobs"
+    stop_timeout = 40
+
+    def __init__(self, workdir, program, env, conf):
+        super().__init__(workdir)
+        self.program, self.env, self.conf = program, env, conf
+
+    def start(self):
+        self.spawn([self.program, "-c", self.conf, "--jobs"], self.env)
+        assert self.await_ready(lambda: name_of(self.pid) == JOB_WORKER), self.errors()
+        return self
+
+    def kill(self):
+        process, self.process = self.process, None
+        process.kill()
+        process.wait()

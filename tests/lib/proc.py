@@ -66,6 +66,17 @@ def accepts(address):
         return True
 
 
+def holder_of(pids, port):
+    """The one of these processes that has the TCP socket with that local port."""
+    with open("/proc/net/tcp") as table:
+        inodes = {f"socket:[{words[9]}]" for words in (line.split() for line in list(table)[1:])
+                  if int(words[1].split(":")[1], 16) == port}
+    found = [pid for pid in pids if inodes & {
+        os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}]
+    assert len(found) == 1, f"processes {found} have port {port}"
+    return found[0]
+
+
 class Workdir:
     """The directory of one test site. Short, because a Unix socket's path holds 107 bytes."""
 

@@ -22,15 +22,19 @@ LASTING_KEYS = ("key:", "settings")
 class Site:
     """What a test talks to.
 
+    Without providers the LLM is the one of the environment; with them, {"main": {"kind": ...}},
+    they are all there are.
+
     http    client with the user's key; http.with_key(ADMIN_KEY), http.with_key(None)
-    llm     scripted LLM (lib.llm.LLM), or None
+    llm     scripted LLM (lib.llm.LLM), or None; one may be given, which stops with the site
     redis   lib.redis_server.RedisServer, or None
     pool    lib.pool.Pool, or None where the web server starts textmill
     web     lib.nginx.Nginx or lib.apache.Apache, or None for server=None
     """
 
     def __init__(self, program, server="nginx", workers=2, settings=None, env=None, redis=True,
-                 llm=True, mount="", extra="", redis_options=None, aof=False, into=None):
+                 llm=True, mount="", extra="", redis_options=None, aof=False, providers=None,
+                 into=None):
         self.dir = Workdir()
         if into is not None:
             into.append(self.dir)
@@ -38,17 +42,17 @@ class Site:
         self.prefix = "tm:"
         try:
             if llm:
-                self.llm = LLM()
+                self.llm = LLM(PROVIDER_KEY) if llm is True else llm
             if redis:
                 self.redis = RedisServer(self.dir, aof=aof, options=redis_options).start()
-            self._configure(workers, settings or {}, env or {}, server)
+            self._configure(workers, settings or {}, env or {}, server, providers)
             self._start(program, server, mount, extra)
         except BaseException:
             with contextlib.suppress(AssertionError):
                 self.close()
             raise
 
-    def _configure(self, workers, settings, env, server):
+    def _configure(self, workers, settings, env, server, providers):
         base = {
             "log.target": self.dir / "log" / "textmill.log",
             "redis.url": f"unix://{self.dir}/run/redis.sock",
@@ -56,8 +60,10 @@ class Site:
         if server in ("nginx", "apache-proxy", None):
             base["listen"] = self.dir / "run" / "textmill.sock"
             base["pool.workers_max"] = workers
+            base["pool.job_workers"] = 0
         base.update(settings)
-        self.conf = self.dir.write("conf/textmill.conf", conf_text(base))
+        sections = {f"provider {name}": rows for name, rows in (providers or {}).items()}
+        self.conf = self.dir.write("conf/textmill.conf", conf_text({**base, **sections}))
         self.workers = int(env.get("TEXTMILL_POOL_WORKERS_MAX")
                            or base.get("pool.workers_max", workers))
         self.prefix = settings.get("redis.prefix", self.prefix)
@@ -67,7 +73,7 @@ class Site:
             "TEXTMILL_CONF": str(self.conf),
             "ASAN_OPTIONS": sanitizer, "UBSAN_OPTIONS": f"{sanitizer}:print_stacktrace=1",
         }
-        if self.llm:
+        if self.llm and providers is None:
             self.env.update(OPENAI_BASE_URL=self.llm.url, OPENAI_API_KEY=PROVIDER_KEY)
         self.env.update(env)
         self.env = {name: value for name, value in self.env.items() if value is not None}

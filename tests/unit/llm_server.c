@@ -73,6 +73,20 @@ static const struct llm_answer *next_answer(struct llm_server *server, const cha
 	return &server->script[at];
 }
 
+/* False when the client has closed its end. */
+static bool send_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return false;
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
 static bool send_answer(int fd, const struct llm_answer *answer)
 {
 	size_t len = strlen(answer->body), part = answer->cut ? len / 2 : len;
@@ -80,8 +94,44 @@ static bool send_answer(int fd, const struct llm_answer *answer)
 	int n = snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%s\r\n",
 			 answer->status, len, answer->headers ? answer->headers : "");
 
-	return n > 0 && write(fd, head, (size_t)n) == n &&
-	       write(fd, answer->body, part) == (ssize_t)part && !answer->cut;
+	return n > 0 && send_all(fd, head, (size_t)n) && send_all(fd, answer->body, part) &&
+	       !answer->cut;
+}
+
+/* Waits for a release. False when the client has left or the server stops. */
+static bool hold(struct llm_server *server, int fd)
+{
+	struct pollfd fds[] = {{.fd = server->go[0], .events = POLLIN},
+			       {.fd = fd, .events = POLLIN},
+			       {.fd = server->stop[0], .events = POLLIN}};
+	char byte;
+
+	return poll(fds, 3, -1) > 0 && !fds[1].revents && !fds[2].revents &&
+	       read(server->go[0], &byte, 1) == 1;
+}
+
+static bool send_raw(struct llm_server *server, int fd, const struct llm_answer *answer)
+{
+	const char *at = answer->body;
+	bool stopped = false, there = true;
+
+	while (there && *at) {
+		size_t len = strcspn(at, LLM_PAUSE LLM_HOLD);
+
+		there = send_all(fd, at, len);
+		at += len;
+		if (there && *at == LLM_PAUSE[0])
+			there = !wait_for(server, fd, answer->delay_ms, &stopped) && !stopped;
+		else if (there && *at)
+			there = hold(server, fd);
+		at += *at != '\0';
+	}
+	if (!there) {
+		pthread_mutex_lock(&server->lock);
+		server->dropped++;
+		pthread_mutex_unlock(&server->lock);
+	}
+	return there && !answer->cut;
 }
 
 static void *serve_connection(void *arg)
@@ -93,14 +143,16 @@ static void *serve_connection(void *arg)
 
 	while (go_on && read_request(connection, request)) {
 		const struct llm_answer *answer = next_answer(server, request);
-		bool stopped, left;
+		bool raw = answer->status == LLM_RAW, stopped, left;
 
-		left = wait_for(server, connection->fd, answer->delay_ms, &stopped);
+		left = wait_for(server, connection->fd, raw ? 0 : answer->delay_ms, &stopped);
 		pthread_mutex_lock(&server->lock);
 		server->now--;
 		server->dropped += left;
 		pthread_mutex_unlock(&server->lock);
-		go_on = !left && !stopped && send_answer(connection->fd, answer);
+		go_on = !left && !stopped &&
+			(raw ? send_raw(server, connection->fd, answer) :
+			       send_answer(connection->fd, answer));
 	}
 	close(connection->fd);
 	free(request);
@@ -147,7 +199,13 @@ void llm_server_start(struct llm_server *server, const struct llm_answer *script
 	server->fd = llm_listener(&server->port);
 	cr_assert_eq(listen(server->fd, 16), 0);
 	cr_assert_eq(pipe(server->stop), 0);
+	cr_assert_eq(pipe(server->go), 0);
 	cr_assert_eq(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+void llm_server_release(struct llm_server *server)
+{
+	cr_assert_eq(write(server->go[1], "", 1), 1);
 }
 
 void llm_server_stop(struct llm_server *server)
@@ -159,6 +217,8 @@ void llm_server_stop(struct llm_server *server)
 	for (size_t i = 0; i < server->connected; i++)
 		pthread_join(server->connections[i], NULL);
 	close(server->stop[0]);
+	close(server->go[0]);
+	close(server->go[1]);
 	close(server->fd);
 	pthread_mutex_destroy(&server->lock);
 	server->count = 0;

@@ -11,8 +11,15 @@
 
 enum { LLM_SERVER_CONNECTIONS = 32, LLM_SERVER_REQUEST = 64 * 1024 };
 
+enum { LLM_RAW = 0 };
+
+/* What a raw body does beside being sent: waits delay_ms; waits until llm_server_release. */
+#define LLM_PAUSE "\1"
+#define LLM_HOLD "\2"
+
 struct llm_answer {
-	int status;
+	int status;		/* LLM_RAW: body is all that is sent, head included, and delay_ms
+				 * counts for each of its pauses; cut: it ends the connection */
 	const char *headers;	/* each with its CRLF; NULL for none */
 	const char *body;
 	int delay_ms;
@@ -20,7 +27,7 @@ struct llm_answer {
 };
 
 struct llm_server {
-	int fd, stop[2], port;
+	int fd, stop[2], go[2], port;
 	pthread_t thread, connections[LLM_SERVER_CONNECTIONS];
 	size_t connected;
 	pthread_mutex_t lock;		/* for all below */
@@ -34,6 +41,9 @@ struct llm_server {
 
 /* Listens on a free port of 127.0.0.1. script must live until stop; count >= 1. */
 void llm_server_start(struct llm_server *server, const struct llm_answer *script, size_t count);
+
+/* Lets one hold pass, now or when it comes. */
+void llm_server_release(struct llm_server *server);
 
 /* Drops its connections and ends its threads; the counts stay readable. Takes a zeroed one, and
  * one that was stopped. */

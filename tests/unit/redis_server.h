@@ -70,7 +70,8 @@ static inline void server_wait(const struct redis_server *server)
 		}
 		server_pause();
 	}
-	cr_assert_fail("redis-server does not start: is it installed (apt-get install redis-server)?");
+	cr_assert_fail(
+		"redis-server does not start: is it installed (apt-get install redis-server)?");
 }
 
 /* more: further arguments, NULL-terminated, at most 8; NULL for none. */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "operations_fixture.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char source[] = "The bakery opened in 1921. It sells bread. \"Fresh\" is its motto.";
@@ -15,7 +17,7 @@ static enum tm_err read_len(const char *id, int64_t option, const char *text, si
 			    struct tm_arena *arena, struct tm_answer *out)
 {
 	struct tm_task task = {
-		.operation = tm_operation_find(id), .text = source, .text_len = strlen(source),
+		.operation = built_in_operation(id), .text = source, .text_len = strlen(source),
 		.question = "", .options = {option},
 	};
 
@@ -157,7 +159,7 @@ Test(answer, quotation_of_the_text_stays_as_it_is)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct tm_arena arena;
 		struct tm_answer answer;
-		struct tm_task task = {.operation = tm_operation_find("summarize"), .question = ""};
+		struct tm_task task = {.operation = built_in_operation("summarize"), .question = ""};
 		char text[128] = "He said:  ";
 
 		strncat(text, rows[i], sizeof(text) - strlen(text) - 1);
@@ -560,7 +562,7 @@ Test(answer, too_small_an_arena_is_out_of_memory)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct tm_arena arena;
 		struct tm_answer answer = {0};
-		struct tm_task task = {.operation = tm_operation_find(rows[i].id), .text = source,
+		struct tm_task task = {.operation = built_in_operation(rows[i].id), .text = source,
 				       .text_len = strlen(source), .question = ""};
 
 		tm_arena_init(&arena, 10);
@@ -568,36 +570,5 @@ Test(answer, too_small_an_arena_is_out_of_memory)
 					    &answer),
 			     TM_ENOMEM, "%s", rows[i].id);
 		tm_arena_clear(&arena);
-	}
-}
-
-Test(answer, each_shape_is_written_with_null_for_the_others)
-{
-	static const char *const items[] = {"One \"quoted\".", "Zwei."};
-	const struct {
-		struct tm_answer answer;
-		const char *expected;
-	} rows[] = {
-		{{.shape = TM_SHAPE_RESULT, .result = "A\nb."},
-		 "\"result\":\"A\\nb.\",\"sentiment\":null,\"key_points\":null,\"questions\":null"},
-		{{.shape = TM_SHAPE_SENTIMENT, .sentiment = "neutral", .confidence = 0.5,
-		  .explanation = ""},
-		 "\"result\":null,\"sentiment\":{\"sentiment\":\"neutral\",\"confidence\":0.5,"
-		 "\"explanation\":\"\"},\"key_points\":null,\"questions\":null"},
-		{{.shape = TM_SHAPE_KEY_POINTS, .items = items, .count = 2},
-		 "\"result\":null,\"sentiment\":null,\"key_points\":[\"One \\\"quoted\\\".\",\"Zwei.\"],"
-		 "\"questions\":null"},
-		{{.shape = TM_SHAPE_QUESTIONS, .items = items + 1, .count = 1},
-		 "\"result\":null,\"sentiment\":null,\"key_points\":null,\"questions\":[\"Zwei.\"]"},
-	};
-
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct tm_buf out;
-
-		tm_buf_init(&out, 4096);
-		tm_answer_write(&rows[i].answer, &out);
-		cr_assert_eq(tm_buf_err(&out), TM_OK);
-		cr_assert_str_eq(tm_buf_text(&out), rows[i].expected);
-		tm_buf_clear(&out);
 	}
 }

@@ -5,6 +5,7 @@
 
 #include "flow/cache.h"
 #include "io/redis.h"
+#include "operations_fixture.h"
 
 struct variant {
 	const char *tenant, *text, *question, *provider, *url, *model, *system, *operation;
@@ -20,7 +21,7 @@ static void name_of(const struct variant *variant, char out[TM_CACHE_NAME_BYTES]
 	const struct tm_provider_conf provider = {.name = variant->provider, .url = variant->url};
 	const struct tm_prompt prompt = {.system = variant->system};
 	const struct tm_task task = {
-		.operation = tm_operation_find(variant->operation),
+		.operation = built_in_operation(variant->operation),
 		.text = variant->text, .text_len = strlen(variant->text),
 		.question = variant->question, .question_len = strlen(variant->question),
 		.options = {variant->option},

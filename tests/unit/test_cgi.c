@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "io/cgi.h"
+#include "io/peer.h"
 
 /* The web server's ends. */
 struct server {
@@ -53,7 +54,7 @@ Test(cgi, params_are_the_environment)
 	cr_assert_null(tm_exchange_param(&exchange, "odd"));
 	cr_assert_str_eq(tm_exchange_params(&exchange)[2], "REQUEST_METHOD=GET");
 	cr_assert_eq(tm_exchange_fd(&exchange), -1);
-	cr_assert_not(tm_exchange_gone(&exchange));
+	cr_assert_not(tm_peer_gone(tm_exchange_fd(&exchange), 0));
 }
 
 Test(cgi, body_ends_at_its_length_though_the_server_leaves_the_pipe_open)

@@ -19,6 +19,10 @@ static const struct tm_conf_name names[] = {
 	{"redis", "password", 0, 1},
 	{"provider", "kind", 1, 0},
 	{"provider", "model", 1, 0},
+	{"task", "prompt", 1, 0},
+	{"task.option", "max", 1, 0},
+	{"task.option", "min", 1, 0},
+	{"task.field", "type", 1, 0},
 };
 
 static char folder[64];
@@ -64,8 +68,9 @@ static enum tm_err take(void *arg, const struct tm_conf_value *value, char *why,
 	}
 	if (strcmp(value->value, "memory") == 0)
 		return TM_ENOMEM;
-	tm_buf_printf(&values, "%s:%d %s[%s].%s=%s\n", value->file, value->line, value->section,
-		      value->title, value->name, value->value);
+	tm_buf_printf(&values, "%s:%d %s%s%s[%s].%s=%s\n", value->file, value->line, value->outer,
+		      value->outer[0] ? "/" : "", value->section, value->title, value->name,
+		      value->value);
 	return TM_OK;
 }
 
@@ -79,7 +84,8 @@ static enum tm_err read_conf(const char *path)
 {
 	tm_buf_reset(&values, 0);
 	tm_buf_reset(&reports, 0);
-	return tm_conf_read(path, names, sizeof(names) / sizeof(names[0]), take, report, NULL);
+	return tm_conf_read(path, &(const struct tm_conf_form){
+		names, sizeof(names) / sizeof(names[0]), take, report, NULL});
 }
 
 static enum tm_err read_text(const char *text)
@@ -385,4 +391,74 @@ Test(conf, finds_the_nearest_name)
 			  (got && cases[i].nearest && strcmp(got, cases[i].nearest) == 0),
 			  "%s: got %s", cases[i].wrong, got ? got : "none");
 	}
+}
+
+Test(conf, reads_sections_in_sections)
+{
+	cr_expect_eq(read_text("task \"a\" {\n"
+			       "option \"n\" { min = 1\nmax = 2 }\n"
+			       "prompt = \"one\n  two = 3\n  three\" \n"
+			       "option \"m\" { max = 4 }\n"
+			       "field \"f\" { type = x }\n"
+			       "}\n"
+			       "task \"b\" { option \"n\" { max = 5 } }\n"
+			       "pool { mode = x }\n"
+			       "task \"c\" { prompt = \"1\\n2\\n3\" }\n"), TM_OK);
+	expect("reports", &reports, "");
+	expect("values", &values,
+	       "a:2 a/task.option[n].min=1\n"
+	       "a:3 a/task.option[n].max=2\n"
+	       "a:4 task[a].prompt=one\n  two = 3\n  three\n"
+	       "a:7 a/task.option[m].max=4\n"
+	       "a:8 a/task.field[f].type=x\n"
+	       "a:10 b/task.option[n].max=5\n"
+	       "a:11 pool[].mode=x\n"
+	       "a:12 task[c].prompt=1\n2\n3\n");
+}
+
+Test(conf, reports_mistakes_in_sections_in_sections)
+{
+	static const struct {
+		const char *text, *report;
+	} cases[] = {
+		{"task \"a\" { option \"n\" { maxx = 1 } }",
+		 "a:1: \"maxx\" is unknown in task.option; did you mean \"max\"?\n"},
+		{"task \"a\" {\noption \"n\" { prompt = 1 } }",
+		 "a:2: \"prompt\" is unknown in task.option: it belongs into task { }\n"},
+		{"task \"a\" { min = 1 }",
+		 "a:1: \"min\" is unknown in task: it belongs into task.option { }\n"},
+		{"option \"n\" { max = 1 }", "a:1: \"option\" is unknown\n"},
+		{"task \"a\" { optoin \"n\" { max = 1 } }",
+		 "a:1: \"optoin\" is unknown in task; did you mean \"option\"?\n"},
+		{"task \"a\" { option \"n\" { } }", "a:1: section option is empty\n"},
+		{"task \"a\" { }", "a:1: section task is empty\n"},
+		{"task \"a\" { option \"n\" { max = 1 }\noption \"n\" { min = 1 } }",
+		 "a:2: task.option \"n\" is already there, in a:1\n"},
+		{"task \"a\" { option \"n\" { max = 1 } }\ntask \"a\" { option \"m\" { max = 1 } }",
+		 "a:2: task \"a\" is already there, in a:1\n"},
+		{"task \"a\" { option \"n\" { max = bad } }", "a:1: task.option.max: is bad\n"},
+		{"task \"a\" { option \"n\" { max = 1\nmax = 2 } }",
+		 "a:2: \"max\" was already set on line 1\n"},
+		{"task \"a\" { option \"n\" { max = 1 }",
+		 "a:1: the { that opens here is never closed\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_expect_eq(read_text(cases[i].text), TM_EINVAL, "%s", cases[i].text);
+		cr_expect_eq(strncmp(tm_buf_text(&reports), cases[i].report,
+				     strlen(cases[i].report)), 0,
+			     "%s\n-- got:\n%s-- wanted:\n%s", cases[i].text,
+			     tm_buf_text(&reports), cases[i].report);
+	}
+}
+
+Test(conf, reads_a_text_in_memory_as_a_file)
+{
+	const struct tm_conf_form form = {names, sizeof(names) / sizeof(names[0]), take, report,
+					  NULL};
+
+	cr_expect_eq(tm_conf_read_text("built in", "listen = x\npool { mode = y }", &form), TM_OK);
+	expect("values", &values, "built in:1 [].listen=x\nbuilt in:2 pool[].mode=y\n");
+	cr_expect_eq(tm_conf_read_text("built in", "lisen = x", &form), TM_EINVAL);
+	expect("reports", &reports, "built in:1: \"lisen\" is unknown; did you mean \"listen\"?\n");
 }

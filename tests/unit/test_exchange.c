@@ -149,26 +149,3 @@ Test(exchange, body_without_memory_left_is_an_error)
 	tm_buf_clear(&body);
 }
 
-Test(exchange, client_is_gone_once_it_has_closed)
-{
-	int ends[2];
-	struct fake fake = {.body = ""};
-	struct tm_exchange exchange = {.ops = &fake_ops, .impl = &fake};
-
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	fake.fd = ends[0];
-	cr_assert_not(tm_exchange_gone(&exchange));
-	cr_assert_eq(write(ends[1], "x", 1), 1);
-	cr_assert_not(tm_exchange_gone(&exchange), "bytes that wait are no farewell");
-	close(ends[1]);
-	cr_assert(tm_exchange_gone(&exchange));
-	close(ends[0]);
-}
-
-Test(exchange, client_without_a_connection_is_never_gone)
-{
-	struct fake fake = {.body = "", .fd = -1};
-	struct tm_exchange exchange = {.ops = &fake_ops, .impl = &fake};
-
-	cr_assert_not(tm_exchange_gone(&exchange));
-}

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "llm/extractive.h"
 #include "llm/provider.h"
+#include "operations_fixture.h"
 #include "text/answer.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -52,7 +53,7 @@ static struct asked *ask(const char *id, const char *text, size_t len, const cha
 	struct tm_llm_prompt prompt = {.operation = id, .text = text, .text_len = len,
 				       .question = question, .amount = amount};
 	struct tm_task task = {
-		.operation = tm_operation_find(id), .text = text, .text_len = len,
+		.operation = built_in_operation(id), .text = text, .text_len = len,
 		.question = question, .question_len = strlen(question), .options = {amount},
 	};
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "io/fcgi.h"
+#include "io/peer.h"
 
 enum { READ_MS = 100, BEGIN = 1, PARAMS = 4, STDIN = 5, RESPONDER = 1, AUTHORIZER = 2 };
 
@@ -109,7 +110,7 @@ Test(fcgi, request_goes_in_and_its_answer_comes_out)
 	cr_assert_eq(tm_exchange_read_body(&bench.exchange, &body), TM_OK);
 	cr_assert_str_eq(tm_buf_text(&body), "hello");
 	tm_buf_clear(&body);
-	cr_assert_not(tm_exchange_gone(&bench.exchange));
+	cr_assert_not(tm_peer_gone(tm_exchange_fd(&bench.exchange), 0));
 	cr_assert_geq(tm_exchange_fd(&bench.exchange), 0);
 	cr_assert_eq(tm_exchange_write(&bench.exchange, "Status: 204\r\n\r\n", 15), TM_OK);
 	tm_exchange_finish(&bench.exchange);
@@ -194,7 +195,7 @@ Test(fcgi, client_that_left_is_gone_and_writing_to_it_survives)
 	(void)accept_ms(&bench, TM_OK);
 	close(bench.client);
 	bench.client = -1;
-	cr_assert(tm_exchange_gone(&bench.exchange));
+	cr_assert(tm_peer_gone(tm_exchange_fd(&bench.exchange), 0));
 	cr_assert_eq(tm_exchange_write(&bench.exchange, data, sizeof(data)), TM_EGONE);
 	tm_exchange_finish(&bench.exchange);
 	tear_down(&bench);

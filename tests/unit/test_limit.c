@@ -453,3 +453,17 @@ Test(limit, over_long_key_is_not_queued, .init = begin_server, .fini = end_serve
 	cr_assert_eq(tm_limit_queue(redis, "tm:", &charge), -1);
 	tm_redis_end(redis);
 }
+
+Test(limit, charge_that_takes_nothing_only_gives_back, .init = begin_server, .fini = end_server)
+{
+	const struct tm_policy llm = {"llm_hour", 10, 3600000};
+	const struct tm_charge take = {.key_id = "k", .take = &llm, .take_count = 1, .cost = 3};
+	const struct tm_charge back = {.key_id = "k", .back = &llm, .back_count = 1, .back_cost = 1};
+
+	cr_assert_eq(take_redis(&take).state[0].left, 7);
+	(void)take_redis(&back);
+	cr_assert_eq(take_redis(&take).state[0].left, 5);
+	cr_assert_eq(take_local(&take, start_us).state[0].left, 7);
+	(void)take_local(&back, start_us);
+	cr_assert_eq(take_local(&take, start_us).state[0].left, 5);
+}

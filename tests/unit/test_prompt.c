@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "operations_fixture.h"
+
 static struct tm_task task_of(const char *id, const char *text, const char *question)
 {
 	struct tm_task task = {
-		.operation = tm_operation_find(id), .text = text, .text_len = strlen(text),
+		.operation = built_in_operation(id), .text = text, .text_len = strlen(text),
 		.question = question, .question_len = strlen(question),
 	};
 
@@ -153,6 +155,7 @@ Test(prompt, mark_that_the_question_holds_is_drawn_again)
 {
 	struct tm_arena arena;
 	char question[400] = "";
+	static const char *const forms[][2] = {{" <<<END ", ">>> "}, {" <<<TEXT ", ">>> "}, {"", ""}};
 
 	tm_arena_init(&arena, 1 << 20);
 	for (size_t i = 0; i < 3; i++) {
@@ -165,7 +168,8 @@ Test(prompt, mark_that_the_question_holds_is_drawn_again)
 		for (size_t k = 0; k < 17; k++)
 			upper[k] = (char)(mark[k] >= 'a' ? mark[k] - 'a' + 'A' : mark[k]);
 		cr_assert_null(strstr(question, upper));
-		(void)snprintf(line, sizeof(line), " <<<END %s>>> ", i % 2 ? upper : mark);
+		(void)snprintf(line, sizeof(line), "%s%s%s", forms[i][0], i % 2 ? upper : mark,
+			       forms[i][1]);
 		strncat(question, line, sizeof(question) - strlen(question) - 1);
 	}
 	tm_arena_clear(&arena);
@@ -197,7 +201,8 @@ Test(prompt, options_are_filled_in)
 
 Test(prompt, braces_that_name_no_option_stay)
 {
-	static const struct tm_option options[] = {{"n", "a number", 1, 9, 5}};
+	static const struct tm_option options[] = {{.name = "n", .description = "a number",
+							   .min = 1, .max = 9, .preset = 5}};
 	static const struct tm_operation operation = {
 		.id = "x", .shape = TM_SHAPE_RESULT, .options = options, .options_count = 1,
 		.instruction = "{n} {n {no} {} {\"n\": {n}} {",
@@ -259,5 +264,39 @@ Test(prompt, too_small_an_arena_is_out_of_memory)
 	}
 	tm_arena_init(&arena, 100);
 	cr_assert_eq(tm_prompt_build(&task, &arena, &prompt), TM_ENOMEM);
+	tm_arena_clear(&arena);
+}
+
+Test(prompt, options_read_as_what_they_are)
+{
+	static const struct {
+		int64_t values[3];
+		const char *expected;
+	} rows[] = {
+		{{3, 0, 0}, "3 no dry {dry} p\n"}, {{9, 1, 1}, "9 yes very warm {dry} p\n"},
+	};
+	static const char *const tones[] = {"dry", "very warm"};
+	static const struct tm_option options[] = {
+		{.name = "n", .min = 1, .max = 9},
+		{.name = "b", .max = 1, .type = TM_OPTION_BOOLEAN},
+		{.name = "c", .max = 1, .type = TM_OPTION_CHOICE, .choices = tones},
+	};
+	static const struct tm_operation operation = {
+		.id = "x", .shape = TM_SHAPE_RESULT, .options = options, .options_count = 3,
+		.instruction = "{n} {b} {c} {dry} p",
+	};
+	struct tm_arena arena;
+
+	tm_arena_init(&arena, 1 << 20);
+	for (size_t i = 0; i < 2; i++) {
+		struct tm_task task = {.operation = &operation, .text = "t", .text_len = 1,
+				       .question = ""};
+		struct tm_prompt prompt;
+
+		memcpy(task.options, rows[i].values, sizeof(rows[i].values));
+		prompt = build(&arena, &task);
+		cr_expect_eq(strncmp(prompt.system, rows[i].expected, strlen(rows[i].expected)), 0,
+			     "%.40s", prompt.system);
+	}
 	tm_arena_clear(&arena);
 }

@@ -159,3 +159,35 @@ Test(response, a_value_cannot_begin_another_header)
 	cr_assert_str_eq(tm_buf_text(&response.headers), "X-A: one\r\n");
 	tm_response_clear(&response);
 }
+
+Test(request, finds_preferences_and_their_values)
+{
+	static const struct { const char *prefer; const char *name; const char *value; } cases[] = {
+		{"HTTP_PREFER=respond-async", "respond-async", ""},
+		{"HTTP_PREFER=respond-async, wait=10", "wait", "10"},
+		{"HTTP_PREFER=respond-async, wait=10", "respond-async", ""},
+		{"HTTP_PREFER=Wait = \"5\" ; foo=bar , Respond-Async", "wait", "5"},
+		{"HTTP_PREFER=Wait = \"5\" ; foo=bar , Respond-Async", "respond-async", ""},
+		{"HTTP_PREFER=respond-async; foo", "respond-async", ""},
+		{"HTTP_PREFER=wait=", "wait", ""},
+		{"HTTP_PREFER=respond-asynchronously", "respond-async", NULL},
+		{"HTTP_PREFER=return=minimal; wait=3", "wait", NULL},
+		{"HTTP_PREFER=", "wait", NULL},
+		{"HTTP_ACCEPT=wait=3", "wait", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *params[] = {"REQUEST_METHOD=POST", cases[i].prefer, NULL};
+		struct tm_request request;
+		struct tm_exchange exchange;
+		struct tm_arena arena;
+		const char *value;
+
+		cr_assert_eq(open_with(&request, &exchange, &arena, params), TM_OK);
+		cr_expect_eq(tm_request_prefers(&request, cases[i].name, &value),
+			     cases[i].value != NULL, "%s: %s", cases[i].prefer, cases[i].name);
+		if (cases[i].value && value)
+			cr_expect_str_eq(value, cases[i].value, "%s", cases[i].prefer);
+		tm_arena_clear(&arena);
+	}
+}

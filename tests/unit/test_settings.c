@@ -20,7 +20,7 @@ Test(settings, has_the_defaults_of_the_specification)
 	cr_expect_str_eq(s->log.target, "stderr");
 	cr_expect_eq(s->pool.workers_max, 8);
 	cr_expect_eq(s->pool.requests_max, 10000);
-	cr_expect_eq(s->pool.stop_timeout_ms, 35000);
+	cr_expect_eq(s->pool.stop_timeout_ms, 55000);
 	cr_expect_eq(s->pool.backlog, 511);
 	cr_expect_str_eq(s->pool.socket_mode, "0660");
 	cr_expect_eq(s->auth.mode, TM_AUTH_KEYS);
@@ -44,12 +44,10 @@ Test(settings, has_the_defaults_of_the_specification)
 	cr_expect(s->cache.enabled);
 	cr_expect_not(s->cache.shared);
 	cr_expect_eq(s->cache.stale_ms, 86400000);
-	cr_expect_eq(s->cache.ttl_summarize_ms, 7200000);
-	cr_expect_eq(s->cache.ttl_sentiment_ms, 86400000);
-	cr_expect_eq(s->cache.ttl_key_points_ms, 7200000);
-	cr_expect_eq(s->cache.ttl_questions_ms, 3600000);
-	cr_expect_eq(s->cache.ttl_qa_ms, 1800000);
 	cr_expect_eq(s->cache.ttl_default_ms, 3600000);
+	cr_expect_str_eq(s->operations_dir, "");
+	cr_expect_eq(s->guard.action, TM_GUARD_LOG);
+	cr_expect_eq(s->guard.threshold, 60);
 	cr_expect_eq(s->llm.deadline_ms, 30000);
 	cr_expect_eq(s->llm.connect_timeout_ms, 5000);
 	cr_expect_eq(s->llm.answer_max, 4194304);
@@ -248,7 +246,7 @@ Test(settings, reports_every_mistake_with_its_place)
 		"a:4: pool.workers_max: must be between 1 and 1000, not 5000\n"
 		"a:8: \"admin_key\" is unknown in auth\n"
 		"a:9: llm.deadline: must be between 100ms and 10m, not 1ms\n"
-		"a:11: llm.model: goes over several lines: is a quote not closed?\n"
+		"a:10: llm.model: goes over several lines: is a quote not closed?\n"
 		"environment: TEXTMILL_CACHE_SHARED: must be true or false, not \"perhaps\"\n"
 		"environment: ADMIN_API_KEY: must be 16 to 256 visible characters\n"
 		"a:6: limits.text_min is greater than limits.text_max\n");
@@ -297,6 +295,10 @@ Test(settings, lets_a_location_override_what_is_marked_for_it)
 		"TEXTMILL_LIMIT_LLM_HOUR",  "TEXTMILL_LIMITS_TEXT_MAX",
 		"TEXTMILL_LIMITS_TEXT_MIN", "TEXTMILL_CACHE_ENABLED",
 		"TEXTMILL_CACHE_SHARED",    "TEXTMILL_AUTH_PUBLIC_OPERATIONS",
+		"TEXTMILL_FALLBACK_STALE",  "TEXTMILL_FALLBACK_EXTRACTIVE",
+		"TEXTMILL_GUARD_ACTION",    "TEXTMILL_GUARD_THRESHOLD",
+		"TEXTMILL_BATCH_DEADLINE",  "TEXTMILL_BATCH_CONCURRENCY",
+		"TEXTMILL_JOBS_MAX_PENDING", "TEXTMILL_LIMITS_BATCH_MAX",
 	};
 	static const char *const may_not[] = {
 		"TEXTMILL_REDIS_URL",

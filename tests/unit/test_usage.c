@@ -58,6 +58,7 @@ Test(usage, counts_arrive_by_key_operation_and_hour, .init = begin, .fini = end)
 	trips = tm_redis_trips(redis);
 	tm_usage_add(usage, &event);
 	event.hit = 0;
+	event.guarded = 1;
 	event.status = 502;
 	event.llm_calls = 3;
 	tm_usage_add(usage, &event);
@@ -70,6 +71,7 @@ Test(usage, counts_arrive_by_key_operation_and_hour, .init = begin, .fini = end)
 	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "summarize:hits"), 1);
 	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "summarize:errors"), 1);
 	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "summarize:llm_calls"), 3);
+	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "summarize:guarded"), 1);
 	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "summarize:input_tokens"), -1);
 	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "qa:input_tokens"), 100);
 	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "qa:output_tokens"), 20);

@@ -4,11 +4,20 @@
 #include <string.h>
 
 #include "api/validate.h"
+#include "operations_fixture.h"
 
 static const struct tm_settings settings = {
 	.limits = {.text_min = 10, .text_max = 40, .question_max = 12, .metadata_max = 24,
 		   .json_depth = 16},
 };
+
+static enum tm_err validate(const struct tm_json *json, struct tm_arena *arena,
+			    struct tm_input *input)
+{
+	const struct tm_rules rules = {&settings, built_in()};
+
+	return tm_validate(json, &rules, arena, input);
+}
 
 /* errors: the wrong fields in order, separated by spaces; "" for none. */
 static const struct {
@@ -85,7 +94,7 @@ Test(validate, lists_every_wrong_field)
 		tm_arena_init(&arena, 1 << 20);
 		cr_assert_eq(tm_json_parse(cases[i].json, strlen(cases[i].json), 16, &json), TM_OK,
 			     "%s", cases[i].json);
-		cr_assert_eq(tm_validate(json, &settings, &arena, &input), TM_OK);
+		cr_assert_eq(validate(json, &arena, &input), TM_OK);
 		for (size_t e = 0; e < input.errors_count; e++) {
 			size_t len = strlen(fields);
 
@@ -107,7 +116,7 @@ Test(validate, an_array_is_one_error)
 
 	tm_arena_init(&arena, 1 << 20);
 	cr_assert_eq(tm_json_parse("[1]", 3, 16, &json), TM_OK);
-	cr_assert_eq(tm_validate(json, &settings, &arena, &input), TM_OK);
+	cr_assert_eq(validate(json, &arena, &input), TM_OK);
 	cr_assert_eq(input.errors_count, 1);
 	tm_json_free(json);
 	tm_arena_clear(&arena);
@@ -122,7 +131,7 @@ Test(validate, fills_in_defaults_and_trims_text)
 
 	tm_arena_init(&arena, 1 << 20);
 	cr_assert_eq(tm_json_parse(text, strlen(text), 16, &json), TM_OK);
-	cr_assert_eq(tm_validate(json, &settings, &arena, &input), TM_OK);
+	cr_assert_eq(validate(json, &arena, &input), TM_OK);
 	cr_assert_eq(input.task.text_len, 10);
 	cr_assert_eq(memcmp(input.task.text, "0123456789", 10), 0);
 	cr_assert_eq(tm_task_option(&input.task, "max_points", -1), 5);
@@ -144,9 +153,85 @@ Test(validate, thousands_of_unknown_options_stay_bounded)
 		tm_buf_printf(&text, "%s\"o%d\":1", i ? "," : "", i);
 	tm_buf_puts(&text, "}}");
 	cr_assert_eq(tm_json_parse(text.data, text.len, 16, &json), TM_OK);
-	cr_assert_eq(tm_validate(json, &settings, &arena, &input), TM_OK);
+	cr_assert_eq(validate(json, &arena, &input), TM_OK);
 	cr_assert_eq(input.errors_count, TM_FIELD_ERRORS_MAX);
 	tm_json_free(json);
 	tm_buf_clear(&text);
 	tm_arena_clear(&arena);
+}
+
+Test(validate, options_of_every_type_are_measured)
+{
+	static const struct {
+		const char *options, *errors;
+		int64_t values[3];
+	} rows[] = {
+		{"{}", "", {5, 0, 1}},
+		{"{\"n\":1,\"b\":true,\"c\":\"dry\"}", "", {1, 1, 0}},
+		{"{\"b\":false,\"c\":\"very warm\"}", "", {5, 0, 2}},
+		{"{\"b\":1}", "options.b must be a boolean, not an integer", {5, 0, 1}},
+		{"{\"b\":\"yes\"}", "options.b must be a boolean, not a string", {5, 0, 1}},
+		{"{\"c\":\"Dry\"}", "options.c must be one of dry, warm, very warm", {5, 0, 1}},
+		{"{\"c\":\"\"}", "options.c must be one of dry, warm, very warm", {5, 0, 1}},
+		{"{\"c\":\"dry\\u0000\"}", "options.c must be one of dry, warm, very warm",
+		 {5, 0, 1}},
+		{"{\"c\":2}", "options.c must be a string, not an integer", {5, 0, 1}},
+		{"{\"n\":10}", "options.n must be 1 to 9", {5, 0, 1}},
+		{"{\"x\":1}", "options.x is unknown: t takes n, b, c", {5, 0, 1}},
+	};
+	struct tm_settings from;
+	struct tm_operations *operations = operations_of(&from,
+		"operation \"t\" { prompt = \"{n} {b} {c}\"\n"
+		"option \"n\" { min = 1 max = 9 default = 5 }\n"
+		"option \"b\" { type = boolean }\n"
+		"option \"c\" { type = choice choices = \"dry, warm,very warm\" default = warm } }");
+	const struct tm_rules rules = {&settings, operations};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[256], errors[256] = "";
+		struct tm_json *json = NULL;
+		struct tm_arena arena;
+		struct tm_input input;
+
+		tm_arena_init(&arena, 1 << 20);
+		(void)snprintf(text, sizeof(text),
+			       "{\"text\":\"0123456789\",\"operation\":\"t\",\"options\":%s}",
+			       rows[i].options);
+		cr_assert_eq(tm_json_parse(text, strlen(text), 16, &json), TM_OK);
+		cr_assert_eq(tm_validate(json, &rules, &arena, &input), TM_OK);
+		if (input.errors_count)
+			(void)snprintf(errors, sizeof(errors), "%s %s", input.errors[0].field,
+				       input.errors[0].message);
+		cr_expect_str_eq(errors, rows[i].errors, "%s: %s", rows[i].options, errors);
+		cr_expect_leq(input.errors_count, 1);
+		cr_expect_eq(memcmp(input.task.options, rows[i].values, sizeof(rows[i].values)), 0,
+			     "%s", rows[i].options);
+		tm_json_free(json);
+		tm_arena_clear(&arena);
+	}
+	tm_operations_free(operations);
+	tm_settings_clear(&from);
+}
+
+Test(validate, an_unknown_operation_is_told_those_there_are)
+{
+	static const char text[] = "{\"text\":\"0123456789\",\"operation\":\"tl\"}";
+	struct tm_settings from;
+	struct tm_operations *operations = operations_of(&from,
+		"operation \"tldr\" { prompt = \"x\" }\noperation \"qa\" { enabled = false }");
+	struct tm_json *json = NULL;
+	struct tm_arena arena;
+	struct tm_input input;
+
+	tm_arena_init(&arena, 1 << 20);
+	cr_assert_eq(tm_json_parse(text, strlen(text), 16, &json), TM_OK);
+	cr_assert_eq(tm_validate(json, &(const struct tm_rules){&settings, operations}, &arena,
+				 &input), TM_OK);
+	cr_assert_eq(input.errors_count, 1);
+	cr_assert_str_eq(input.errors[0].message,
+			 "must be one of summarize, sentiment, key_points, questions, tldr");
+	tm_json_free(json);
+	tm_arena_clear(&arena);
+	tm_operations_free(operations);
+	tm_settings_clear(&from);
 }

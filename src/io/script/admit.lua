@@ -52,7 +52,7 @@ local function write(name, tat, rest)
 end
 
 local cost, count = tonumber(ARGV[1]), tonumber(ARGV[2])
-local passed = true
+local passed = count > 0	-- nothing to take: only gives back
 local old_tat, old_rest, clamped, new_tat, new_rest, wait = {}, {}, {}, {}, {}, {}
 for i = 1, count do
 	local quota, window = tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2] * 1000

@@ -1,0 +1,454 @@
+"""Asynchronous batches: accepted, worked on, finished, whatever dies on the way."""
+
+import collections
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lib.llm import Step
+from lib.pool import Jobs
+from lib.proc import wait_until
+from lib.site import ADMIN_KEY
+
+FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
+ONE = {**FREE, "pool.job_workers": 1, "jobs.claim_after": "2s"}
+ASYNC = {"Prefer": "respond-async"}
+
+
+def item(number, name="a"):
+    return {"operation": "summarize",
+            "text": f"Item {number} of batch {name} has a text of its own, like no other one."}
+
+
+def submit(site, count=3, name="a", headers=None, http=None, requests=None):
+    body = {"requests": requests or [item(number, name) for number in range(count)],
+            "batch_id": name}
+    return (http or site.http).post("/v1/batch_process", json=body,
+                                    headers={**ASYNC, **(headers or {})})
+
+
+def status(site, name="a"):
+    answer = site.http.get(f"/v1/batch_status/{name}")
+    assert answer.status == 200, answer.text
+    return answer.json()
+
+
+def await_end(site, name="a", timeout=20):
+    return wait_until(lambda: (found := status(site, name))["status"] in
+                      ("completed", "cancelled") and found, f"the end of batch {name}", timeout)
+
+
+def states(found):
+    return [one["status"] for one in found["results"]]
+
+
+def check_completed(found, count):
+    """Every item answered, in order, each with its own words."""
+    assert found["completed"] == count and found["failed"] == 0, found
+    assert [one["request_index"] for one in found["results"]] == list(range(count))
+    assert states(found) == ["completed"] * count
+    assert all(one["response"]["success"] and one["error"] is None for one in found["results"])
+
+
+def queue_is_empty(site):
+    return not (site.redis.call("XLEN", "tm:jobs") or site.redis.call("ZCARD", "tm:jobs:later"))
+
+
+def test_a_batch_is_accepted_and_finished(site):
+    one = site(settings=ONE)
+    one.llm.always = Step(delay=0.05)
+    answer = submit(one, 5, "b.1")
+    assert answer.status == 202
+    assert answer.headers["Location"] == "/v1/batch_status/b.1"
+    assert answer.headers["Preference-Applied"] == "respond-async"
+    first = answer.json()
+    assert first["batch_id"] == "b.1" and first["status"] in ("pending", "processing")
+    assert first["total_requests"] == 5 and first["completed"] == first["failed"] == 0
+    assert len(first["results"]) == 5
+    seen = set()
+
+    def ended():
+        found = status(one, "b.1")
+        seen.add((found["status"], found["completed"]))
+        return found["status"] == "completed" and found
+
+    found = wait_until(ended, "the end")
+    check_completed(found, 5)
+    assert {entry for entry in seen if entry[0] == "processing"}, seen
+    assert [entry for entry in seen if 0 < entry[1] < 5], "results grew item by item"
+    assert one.llm.count == 5 and queue_is_empty(one)
+    assert found["results"][0]["response"]["metadata"]["request_id"] == \
+        answer.headers["X-Request-ID"]
+
+
+def test_mount_point_and_old_path_show_in_the_location(site):
+    one = site(settings=ONE, mount="/ai")
+    answer = one.http.post("/v1/text_processing/batch_process", headers=ASYNC,
+                           json={"requests": [item(0)], "batch_id": "x"})
+    assert answer.status == 202
+    assert answer.headers["Location"] == "/ai/v1/text_processing/batch_status/x"
+    assert one.http.get("/v1/text_processing/batch_status/x").status == 200
+
+
+def test_who_waits_gets_all_of_it_if_it_is_done_in_time(site):
+    one = site(settings=ONE)
+    answer = submit(one, 3, headers={"Prefer": "respond-async, wait=10"})
+    assert answer.status == 200 and answer.headers["Preference-Applied"] == "wait=10"
+    check_completed(answer.json(), 3)
+    one.llm.always = Step(delay=3)
+    began = time.monotonic()
+    answer = submit(one, 3, "late", headers={"Prefer": "respond-async, wait=1"})
+    assert answer.status == 202 and 0.9 < time.monotonic() - began < 2.5
+    assert answer.headers["Preference-Applied"] == "respond-async"
+    assert answer.json()["status"] == "processing"
+
+
+def test_an_id_is_one_batch_of_one_user(site):
+    one = site(settings=ONE, env={"ADMIN_API_KEY": ADMIN_KEY})
+    assert submit(one, 1).status == 202
+    again = submit(one, 1)
+    assert again.status == 409 and again.json()["code"] == "conflict"
+    other = one.http.with_key(ADMIN_KEY)
+    assert other.get("/v1/batch_status/a").status == 404
+    assert other.delete("/v1/batch_status/a").status == 404
+    assert submit(one, 1, http=other).status == 202
+    for name in ("unknown", "%7Ba", "x" * 64, "x" * 65):
+        assert one.http.get(f"/v1/batch_status/{name}").status == 404
+    assert one.http.with_key(None).get("/v1/batch_status/a").status == 401
+
+
+def test_a_batch_costs_its_items_or_nothing(site):
+    one = site(settings={**ONE, "limit.hour": 10, "limit.minute": 0})
+    assert submit(one, 6).status == 202
+    refused = submit(one, 5, "b")
+    assert refused.status == 429 and int(refused.headers["Retry-After"]) > 0
+    assert one.http.get("/v1/batch_status/b").status == 404
+    taken = submit(one, 4, "a")
+    assert taken.status == 409
+    last = submit(one, 4, "b")
+    assert last.status == 202 and last.headers["X-RateLimit-Remaining"] == "0"
+    await_end(one, "b")
+    assert one.llm.count == 10, "an item is not charged again when it runs"
+
+
+def test_invalid_items_fail_alone_and_at_once(site):
+    one = site(settings={**ONE, "pool.job_workers": 0})
+    answer = submit(one, requests=[item(0), {"text": "x", "operation": "summarize"},
+                                   {"text": item(0)["text"], "operation": "qa"}, 7])
+    assert answer.status == 202
+    found = answer.json()
+    assert states(found) == ["pending", "failed", "failed", "failed"]
+    assert found["failed"] == 3
+    errors = [one_of["error"] for one_of in found["results"][1:]]
+    assert [error["status"] for error in errors] == [422, 400, 422]
+    assert submit(one, name="b", requests=[7]).json()["status"] == "completed"
+
+
+def test_failures_of_the_provider_are_those_of_a_single_request(site):
+    one = site(settings={**ONE, "fallback.stale": "false"})
+    one.llm.script(Step(), Step(status=401), Step())
+    submit(one, 3)
+    found = await_end(one)
+    assert sorted(states(found)) == ["completed", "completed", "failed"]
+    failed, = [entry for entry in found["results"] if entry["status"] == "failed"]
+    assert failed["error"]["code"] == "llm_error" and failed["error"]["status"] == 502
+
+
+def test_equal_items_cost_one_call(site):
+    one = site(settings={**ONE, "pool.job_workers": 4})
+    one.llm.always = Step(delay=0.2)
+    submit(one, requests=[item(1)] * 12)
+    check_completed(await_end(one), 12)
+    assert one.llm.count == 1
+
+
+def test_a_batch_has_its_share_of_the_workers(site):
+    one = site(settings={**ONE, "pool.job_workers": 6, "batch.concurrency": 2})
+    one.llm.always = Step(delay=0.15)
+    submit(one, 8, "a")
+    check_completed(await_end(one, "a"), 8)
+    assert one.llm.peak == 2
+
+
+def test_cancelling(site):
+    one = site(settings={**ONE, "pool.job_workers": 2})
+    one.llm.always = Step(delay=1.0)
+    submit(one, 10)
+    one.llm.await_requests(2)
+    answer = one.http.delete("/v1/batch_status/a")
+    assert answer.status == 200
+    found = answer.json()
+    assert found["status"] == "cancelled"
+    assert states(found).count("processing") == 2 and states(found).count("cancelled") == 8
+    wait_until(lambda: "processing" not in states(status(one)), "the end of what ran")
+    found = status(one)
+    assert found["status"] == "cancelled" and found["completed"] == 2
+    assert one.llm.count == 2 and queue_is_empty(one)
+    assert one.http.delete("/v1/batch_status/a").json()["status"] == "cancelled"
+
+
+def test_without_quota_a_batch_waits_and_says_so(site):
+    one = site(settings={**ONE, "limit.llm_hour": 3})
+    submit(one, 5)
+    found = wait_until(lambda: (now := status(one)).get("waiting") and now, "the wait")
+    assert found["waiting"] == "llm_quota" and found["waiting_until"] > found["timestamp"]
+    assert found["status"] == "processing" and found["completed"] == 3 and found["failed"] == 0
+    assert states(found)[3:] == ["pending", "pending"]
+    assert one.llm.count == 3
+    # The wait is over: as if an hour had passed.
+    one.redis.call("HSET", "tm:batch:{%s:a}:state" % user_of(one), "waiting_until", 1)
+    one.redis.call("DEL", *one.redis.keys("tm:limit*"))
+    for member in one.redis.call("ZRANGE", "tm:jobs:later", 0, -1):
+        one.redis.call("ZADD", "tm:jobs:later", 1, member)
+    found = await_end(one)
+    check_completed(found, 5)
+    assert "waiting" not in found
+
+
+def test_while_every_provider_is_out_of_use_a_batch_waits(site):
+    one = site(settings={**ONE, "breaker.threshold": 2, "breaker.recovery": "2s",
+                         "fallback.stale": "false"})
+    one.llm.always = Step(status=503)
+    submit(one, requests=[{**item(number), "operation": "sentiment"} for number in range(8)])
+    found = wait_until(lambda: (now := status(one)).get("waiting") and now, "the wait", 20)
+    assert found["waiting"] == "llm_unavailable"
+    one.llm.always = None
+    found = await_end(one)
+    assert 0 < found["failed"] <= 2 and found["completed"] == 8 - found["failed"]
+    assert "waiting" not in found
+
+
+def user_of(site):
+    return site.http.get("/v1/auth/status").json()["user"]
+
+
+def test_a_killed_job_workers_item_is_taken_over(site):
+    one = site(settings={**ONE, "pool.job_workers": 2, "batch.concurrency": 2})
+    one.llm.always = Step(delay=1.0)
+    wait_until(lambda: len(one.pool.job_workers()) == 2, "job workers")
+    submit(one, 4)
+    one.llm.await_requests(2)
+    for pid in one.pool.job_workers():
+        os.kill(pid, signal.SIGKILL)
+    one.llm.always = Step()
+    check_completed(await_end(one, timeout=20), 4)
+    assert one.llm.count <= 4 + 2
+
+
+def test_an_item_that_outlasts_the_claim_time_is_not_taken_over(site):
+    one = site(settings={**ONE, "pool.job_workers": 3})
+    one.llm.always = Step(delay=5)
+    submit(one, 1)
+    check_completed(await_end(one), 1)
+    assert one.llm.count == 1
+
+
+def test_an_item_that_kills_its_workers_fails(site):
+    one = site(settings={**ONE, "jobs.deliveries_max": 2})
+    one.llm.always = Step(silent=True)
+    submit(one, 1)
+    for count in (1, 2):
+        one.llm.await_requests(count, timeout=20)
+        os.kill(one.pool.job_workers()[0], signal.SIGKILL)
+    found = await_end(one, timeout=20)
+    assert found["failed"] == 1 and found["results"][0]["error"]["code"] == "internal"
+    assert "was begun 2 times and never finished" in one.log
+
+
+def test_a_graceful_stop_finishes_the_item_in_hand(site):
+    one = site(settings=ONE)
+    one.llm.always = Step(delay=1)
+    submit(one, 2)
+    one.llm.await_requests(1)
+    results = "tm:batch:{%s:a}:results" % user_of(one)
+    one.pool.stop()
+    assert one.redis.call("HLEN", results) == 1
+    one.llm.always = None
+    one.pool.start()
+    check_completed(await_end(one), 2)
+    assert one.llm.count == 2, "nothing ran twice"
+
+
+def kill_pool(site):
+    """The master and all its workers, without a word, as on a power cut."""
+    pids = [site.pool.pid, *site.pool.workers()]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    site.pool.process.wait()
+    site.pool.process = None
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "their end")
+
+
+def test_the_whole_pool_is_killed(site):
+    one = site(settings={**ONE, "pool.job_workers": 2})
+    one.llm.always = Step(delay=0.5)
+    submit(one, 6)
+    one.llm.await_requests(2)
+    kill_pool(one)
+    one.llm.always = None
+    one.pool.start()
+    check_completed(await_end(one, timeout=20), 6)
+    assert one.llm.count <= 6 + 2
+
+
+def test_redis_restarts_with_its_log(site):
+    one = site(settings={**ONE, "pool.job_workers": 2}, aof=True)
+    one.llm.always = Step(delay=1)
+    submit(one, 4)
+    one.llm.await_requests(2)
+    one.redis.kill()
+    away = submit(one, 1, "b")
+    assert away.status == 503 and away.json()["code"] == "overloaded"
+    assert "Retry-After" in away.headers
+    assert one.http.get("/v1/batch_status/a").status == 503
+    one.llm.await_idle()
+    one.llm.always = None
+    one.redis.start()
+    wait_until(lambda: one.http.get("/v1/batch_status/a").status == 200, "Redis back")
+    check_completed(await_end(one, timeout=20), 4)
+    assert one.llm.count == 4, "results were kept until Redis was back"
+
+
+def test_too_much_waiting_is_refused(site):
+    one = site(settings={**ONE, "pool.job_workers": 0, "jobs.max_pending": 5, "limit.hour": 8})
+    assert submit(one, 4).status == 202
+    full = submit(one, 2, "b")
+    assert full.status == 503 and full.json()["code"] == "overloaded"
+    assert int(full.headers["Retry-After"]) >= 1
+    assert submit(one, 1, "c").status == 202
+    assert submit(one, 4, "d").status == 429
+
+
+def test_job_workers_beside_mod_fcgid(site, program):
+    one = site(server="mod_fcgid", settings={**FREE, "jobs.claim_after": "2s"})
+    workers = [Jobs(one.dir, program, one.env, one.conf).start() for _ in range(2)]
+    try:
+        one.llm.always = Step(delay=0.3)
+        assert submit(one, 6).status == 202
+        one.llm.await_requests(2)
+        workers[0].kill()
+        workers[0] = Jobs(one.dir, program, one.env, one.conf).start()
+        check_completed(await_end(one), 6)
+        assert one.llm.count <= 6 + 1
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def test_once_works_until_there_is_nothing_to_do(site, program):
+    one = site(settings={**ONE, "pool.job_workers": 0})
+
+    def once():
+        return subprocess.run([program, "-c", one.conf, "--jobs", "--once"], env=one.env,
+                              capture_output=True, text=True, timeout=30)
+
+    submit(one, 4)
+    assert once().returncode == 0
+    check_completed(status(one), 4)
+    assert once().returncode == 0
+    one.redis.kill()
+    assert once().returncode == 1 and "Redis is away" in one.log + once().stderr
+    one.redis.start()
+
+
+class Havoc(threading.Thread):
+    """Kills job workers, the pool and Redis at random until told to stop; counts how many LLM
+    requests were under way at each kill: so many calls may be made again."""
+
+    def __init__(self, site, seed):
+        super().__init__(daemon=True)
+        self.site, self.random = site, random.Random(seed)
+        self.enough = threading.Event()
+        self.kills = collections.Counter()
+        self.in_flight = 0
+        self.trouble = None
+
+    def run(self):
+        try:
+            while not self.enough.wait(self.random.uniform(0.3, 1.2)):
+                kind = self.random.choices(("worker", "pool", "redis"), (6, 2, 1))[0]
+                getattr(self, kind)()
+                self.kills[kind] += 1
+        except (AssertionError, OSError) as trouble:
+            self.trouble = trouble
+
+    def worker(self):
+        found = self.site.pool.job_workers()
+        if found:
+            self.in_flight += 1
+            os.kill(self.random.choice(found), signal.SIGKILL)
+
+    def pool(self):
+        self.in_flight += len(self.site.pool.job_workers())
+        kill_pool(self.site)
+        self.site.pool.start()
+
+    def redis(self):
+        # What had its answer but not yet its result in Redis may be asked again.
+        self.in_flight += len(self.site.pool.job_workers())
+        self.site.redis.kill()
+        time.sleep(self.random.uniform(0, 0.3))
+        self.site.redis.start()
+
+
+def await_accepted(site, name, count):
+    """Submits until accepted: a refusal means that Redis or the pool was just away."""
+    def accepted():
+        try:
+            answer = submit(site, count, name)
+        except OSError:
+            return False
+        assert answer.status in (202, 409, 502, 503, 504), answer.text
+        return answer.status in (202, 409)
+    wait_until(accepted, f"batch {name} accepted", 60)
+
+
+def survive(site, batches, items, seconds, seed):
+    """Runs batches under havoc for about so long, then checks that nothing is missing, double or
+    paid twice."""
+    site.llm.always = Step(delay=seconds * 4 / (batches * items))
+    havoc = Havoc(site, seed)
+    havoc.start()
+    with ThreadPoolExecutor(4) as submitters:
+        list(submitters.map(lambda n: await_accepted(site, f"h{n}", items), range(batches)))
+    havoc.enough.wait(seconds)
+    havoc.enough.set()
+    havoc.join()
+    assert not havoc.trouble, havoc.trouble
+    words = {}
+    for number in range(batches):
+        found = await_end(site, f"h{number}", timeout=60)
+        assert found["completed"] + found["failed"] == items == len(found["results"])
+        for index, entry in enumerate(found["results"]):
+            assert entry["request_index"] == index
+            if entry["status"] == "failed":
+                assert entry["error"]["code"] in ("llm_unavailable", "deadline_exceeded"), entry
+            else:
+                words[number, index] = entry["response"]["result"]
+    assert queue_is_empty(site)
+    assert len(set(words.values())) == len(words), "an item has another one's answer"
+    total = batches * items
+    print(f"{havoc.kills}, {site.llm.count} calls for {total} items, "
+          f"{havoc.in_flight} in flight at kills")
+    assert len(words) <= site.llm.count <= total + havoc.in_flight
+    assert sum(havoc.kills.values()) > 0
+
+
+# Of a thousand items one is hit three times by chance: that is no poison here.
+HAVOC = {**FREE, "pool.job_workers": 4, "jobs.claim_after": "2s", "jobs.deliveries_max": 20,
+         "batch.concurrency": 5, "breaker.threshold": 1000}
+
+
+def test_batches_survive_kills(site):
+    survive(site(settings=HAVOC, aof=True), 5, 20, 4, seed=1)
+
+
+@pytest.mark.soak
+def test_batches_survive_a_minute_of_kills(site, request):
+    survive(site(settings=HAVOC, aof=True), 20, 50, request.config.getoption("--soak"), seed=7)
