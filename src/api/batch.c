@@ -31,17 +31,17 @@ static void add_fault(struct faults *faults, const char *field, const char *mess
 		(struct tm_field_error){field, message ? message : "is not valid"};
 }
 
-static void read_id(const struct tm_json *json, struct tm_batch *batch, struct faults *faults)
+static void read_id(const struct tm_request *request, const struct tm_json *json,
+		    struct tm_batch *batch, struct faults *faults)
 {
 	static const char plain[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 	const struct tm_json *value = tm_json_get(json, "batch_id");
-	const uint64_t words[2] = {tm_random_u64(), tm_random_u64()};
 	const char *text;
 	size_t len;
 
 	if (tm_json_kind(value) == TM_JSON_NULL) {
-		tm_digest_hex((const uint8_t *)words, sizeof(words), batch->id);
+		memcpy(batch->id, request->token, sizeof(request->token));
 		return;
 	}
 	text = tm_json_text(value, &len);
@@ -115,7 +115,7 @@ bool tm_batch_read(struct tm_context *context, struct tm_json **json, struct tm_
 	if (!tm_body_parse(context, json))
 		return false;
 	list = read_requests(context, *json, &faults);
-	read_id(*json, batch, &faults);
+	read_id(request, *json, batch, &faults);
 	if (faults.count > 0) {
 		tm_problem_set(context->response, request, TM_PROBLEM_INVALID,
 			       &(struct tm_problem_more){
@@ -302,7 +302,7 @@ static void run_now(struct tm_context *context, const struct tm_batch *batch)
 	struct ongoing ongoing = {.context = context, .batch = batch};
 	struct tm_batch_work work = {
 		.settings = settings, .principal = &request->principal, .arena = request->arena,
-		.claim = claim,
+		.token = request->token, .claim = claim,
 		.no_cache = tm_request_cache_control(request, "no-cache"),
 		.no_store = tm_request_cache_control(request, "no-store"),
 		.only_if_cached = tm_request_cache_control(request, "only-if-cached"),

@@ -136,7 +136,8 @@ void tm_idempotent_run(struct tm_context *context, const struct tm_idempotent *w
 	tm_idempotency_init(&idempotency, &(struct tm_idempotency_ask){
 			.prefix = request->settings->redis.prefix,
 			.user = request->principal.user, .key = key, .route = what->route,
-			.body = tm_buf_text(context->body), .body_len = context->body->len});
+			.body = tm_buf_text(context->body), .body_len = context->body->len,
+			.token = request->token});
 	if (!begin(context, &idempotency, what->deadline_ms + LOCK_GRACE_MS))
 		return;
 	what->run(context);

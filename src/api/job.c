@@ -158,6 +158,7 @@ static bool run(struct work *work)
 		.settings = request->settings,
 		.principal = &request->principal,
 		.arena = request->arena,
+		.token = request->token,
 		.task = work->input.task,
 		.no_cache = work->job.batch.no_cache,
 		.no_store = work->job.batch.no_store,
@@ -206,8 +207,7 @@ static void work_on(struct work *work)
 
 	if (work->job.poison) {
 		tm_log(TM_LOG_ERROR, "item %zu of %s was begun %lld times and never finished: it "
-		       "fails", work->job.index, work->job.batch.key,
-		       (long long)work->job.deliveries - 1);
+		       "fails", work->job.index, work->job.batch.key, (long long)work->job.deaths);
 		fail(work, "The item could not be finished: every worker that began it died.");
 	} else if (read_item(work, &json)) {
 		ended = run(work);
@@ -231,6 +231,7 @@ static void open_request(struct work *work)
 	request->auth_us = request->redis_us = request->llm_us = 0;
 	(void)snprintf(request->id, sizeof(request->id), "%s", work->job.batch.request_id);
 	request->trace_id[0] = '\0';
+	tm_random_hex(request->token);
 	work->context->usage->key_id = request->principal.id;
 	tm_log_set_request(request->id);
 }

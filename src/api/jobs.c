@@ -136,6 +136,7 @@ static enum tm_err submit(struct tm_context *context, const struct tm_batch *bat
 	char key[TM_BATCH_KEY_BYTES];
 	const struct tm_job_batch about = {
 		.key = key, .principal = request->principal, .request_id = request->id,
+		.token = request->token,
 		.no_cache = tm_request_cache_control(request, "no-cache"),
 		.no_store = tm_request_cache_control(request, "no-store"),
 		.concurrency = request->settings->batch.concurrency,

@@ -63,7 +63,7 @@ static void run_process(struct tm_context *context, struct tm_input *input, bool
 	struct tm_process process = {
 		.settings = request->settings,
 		.principal = &request->principal,
-		.arena = request->arena,
+		.arena = request->arena, .token = request->token,
 		.task = input->task,
 		.no_cache = tm_request_cache_control(request, "no-cache"),
 		.no_store = tm_request_cache_control(request, "no-store"),

@@ -21,20 +21,17 @@ static bool plain_id(const char *text)
 	return len >= 1 && len <= TM_REQUEST_ID_MAX && text[len] == '\0';
 }
 
-static void random_hex(char out[TM_TRACE_ID_BYTES])
+static bool is_hex(const char *text, size_t len)
 {
-	uint64_t words[2] = {tm_random_u64(), tm_random_u64()};
-
-	tm_digest_hex((const uint8_t *)words, sizeof(words), out);
+	return strspn(text, "0123456789abcdef") == len;
 }
 
 /* W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>; an all-zero trace id is invalid. */
 static bool trace_of(const char *parent, char out[TM_TRACE_ID_BYTES])
 {
-	static const char hex[] = "0123456789abcdef";
 	const char *id = parent + 3;
 
-	if (strlen(parent) < 55 || strncmp(parent, "00-", 3) != 0 || strspn(id, hex) != 32 ||
+	if (strlen(parent) < 55 || strncmp(parent, "00-", 3) != 0 || !is_hex(id, 32) ||
 	    id[32] != '-' || strspn(id, "0") == 32)
 		return false;
 	memcpy(out, id, 32);
@@ -45,13 +42,17 @@ static bool trace_of(const char *parent, char out[TM_TRACE_ID_BYTES])
 static void read_ids(struct tm_request *request)
 {
 	const char *id = tm_request_header(request, "HTTP_X_REQUEST_ID");
+	const char *token = tm_request_header(request, "REQUEST_ID");
 
-	if (plain_id(id))
-		memcpy(request->id, id, strlen(id) + 1);
+	if (strlen(token) == 32 && is_hex(token, 32))
+		memcpy(request->token, token, sizeof(request->token));
 	else
-		random_hex(request->id);
+		tm_random_hex(request->token);
+	if (!plain_id(id))
+		id = request->token;
+	memcpy(request->id, id, strlen(id) + 1);
 	if (!trace_of(tm_request_header(request, "HTTP_TRACEPARENT"), request->trace_id))
-		random_hex(request->trace_id);
+		tm_random_hex(request->trace_id);
 }
 
 static enum tm_err read_overrides(struct tm_request *request, const struct tm_settings *settings)
@@ -99,7 +100,7 @@ enum tm_err tm_request_open(struct tm_request *request, struct tm_exchange *exch
 {
 	request->exchange = exchange;
 	request->path = "";
-	request->id[0] = request->trace_id[0] = '\0';
+	request->id[0] = request->trace_id[0] = request->token[0] = '\0';
 	request->arena = arena;
 	request->start_us = tm_clock_mono_us();
 	request->auth_us = request->redis_us = request->llm_us = 0;

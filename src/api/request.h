@@ -10,7 +10,7 @@
 #include "gate/keys.h"
 #include "io/exchange.h"
 
-enum { TM_REQUEST_ID_MAX = 128, TM_TRACE_ID_BYTES = 33 };
+enum { TM_REQUEST_ID_MAX = 128, TM_TRACE_ID_BYTES = 33, TM_REQUEST_TOKEN_BYTES = 33 };
 
 struct tm_request {
 	struct tm_exchange *exchange;
@@ -22,6 +22,10 @@ struct tm_request {
 	const char *path;			/* SCRIPT_NAME + PATH_INFO, in the arena */
 	char id[TM_REQUEST_ID_MAX + 1];		/* X-Request-ID */
 	char trace_id[TM_TRACE_ID_BYTES];	/* 32 hex digits */
+	/* Under this name the request claims what is its own in Redis: 32 hex digits, REQUEST_ID
+	 * of the web server, which is the same when it sends a request again because the worker
+	 * that had it died; then the claims of the first are the second's. Else random. */
+	char token[TM_REQUEST_TOKEN_BYTES];
 	bool head;				/* answer without a body */
 
 	struct tm_principal principal;		/* valid once authenticated */

@@ -213,6 +213,13 @@ uint64_t tm_random_u64(void)
 	return result;
 }
 
+void tm_random_hex(char out[33])
+{
+	const uint64_t words[2] = {tm_random_u64(), tm_random_u64()};
+
+	tm_digest_hex((const uint8_t *)words, sizeof(words), out);
+}
+
 double tm_random_unit(void)
 {
 	return (double)(tm_random_u64() >> 11) * 0x1.0p-53;

@@ -53,6 +53,7 @@ void tm_digest_wipe(void *data, size_t len);
 /* Cheap random numbers for jitter and ids, not for secrets; seeded per process by first
  * use, and again in a child after tm_random_reseed. */
 uint64_t tm_random_u64(void);
+void tm_random_hex(char out[33]);	/* 32 lower-case digits and a NUL */
 double tm_random_unit(void);	/* in [0, 1) */
 void tm_random_reseed(void);
 

@@ -62,13 +62,18 @@ enum tm_err tm_load_operations_built_in(struct tm_load *load)
 		.names = names, .count = tm_load_operation_names(names),
 		.take = take, .report = on_report, .arg = load,
 	};
+	static const struct { const char *name, *text; } files[] = {
+		{"built-in summarize.conf", operation_summarize},
+		{"built-in sentiment.conf", operation_sentiment},
+		{"built-in key_points.conf", operation_key_points},
+		{"built-in questions.conf", operation_questions},
+		{"built-in qa.conf", operation_qa},
+	};
 	enum tm_err err = TM_OK;
 
 	load->source = 0;
-	for (size_t i = 0; i < sizeof(tm_operations_text) / sizeof(tm_operations_text[0]) &&
-	     err == TM_OK; i++)
-		err = tm_conf_read_text(tm_operations_text[i].name, tm_operations_text[i].text,
-					&form);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && err == TM_OK; i++)
+		err = tm_conf_read_text(files[i].name, files[i].text, &form);
 	return err == TM_EINVAL ? TM_OK : err;	/* told */
 }
 

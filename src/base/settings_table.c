@@ -291,7 +291,9 @@ const struct tm_setting tm_setting_table[] = {
 	{"jobs", "ttl", TM_SET_DURATION, R, OF(jobs.ttl_ms), "24h", RANGE("1m", "365d"),
 	 .help = "How long a batch may take, and how long its results are kept after that."},
 	{"jobs", "deliveries_max", TM_SET_INT, R, OF(jobs.deliveries_max), "3", RANGE("1", "100"),
-	 .help = "How often an item is begun whose worker dies over it, before it fails."},
+	 .help = "How often an item is begun whose worker dies over it, before it fails. Once "
+		 "more for each other item that was lost with its worker and completed meanwhile: "
+		 "then workers die of something else. Ten times as often at most."},
 	{"jobs", "max_pending", TM_SET_INT, RL, OF(jobs.max_pending), "10000",
 	 RANGE("1", "10000000"),
 	 .help = "Items that may wait at most, of all batches; more are refused."},

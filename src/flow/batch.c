@@ -8,6 +8,8 @@
  */
 #include "flow/batch.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -99,7 +101,8 @@ static enum tm_err prepare(struct batch *batch)
 			continue;
 		item->process = (struct tm_process){
 			.settings = work->settings, .principal = work->principal,
-			.arena = work->arena, .task = *entry->task, .no_cache = work->no_cache,
+			.arena = work->arena, .token = work->token,
+			.task = *entry->task, .no_cache = work->no_cache,
 			.no_store = work->no_store, .only_if_cached = work->only_if_cached,
 			.deadline_ms = work->deadline_ms, .arrived_ms = work->arrived_ms,
 			.watch_fd = work->watch_fd,
@@ -163,6 +166,18 @@ static enum tm_batch_end judge(struct batch *batch, const struct tm_charge *char
 	return TM_BATCH_DONE;
 }
 
+static int queue_claim(const struct batch *batch)
+{
+	const struct tm_batch_work *work = batch->work;
+	int64_t left_ms = work->deadline_ms - tm_clock_mono_ms();
+	char life[24];
+	const char *argv[] = {work->claim, work->token, life};
+
+	(void)snprintf(life, sizeof(life), "%" PRId64,
+		       (left_ms > 0 ? left_ms : 0) + CLAIM_GRACE_MS);
+	return tm_redis_queue_script(batch->services->redis, TM_SCRIPT_CLAIM, 1, 3, argv, NULL);
+}
+
 /*
  * Admission of all, the claim of the id and all lookups: one round trip. A batch needs Redis:
  * without it nobody could tell that the id is used once. True: go on.
@@ -171,7 +186,6 @@ static bool admit(struct batch *batch)
 {
 	struct tm_redis *redis = batch->services->redis;
 	struct tm_batch_work *work = batch->work;
-	int64_t left_ms = work->deadline_ms - tm_clock_mono_ms();
 	struct tm_charge charge = {.key_id = work->principal->id, .take = work->policies,
 				   .cost = (int64_t)work->count};
 	int charge_at = -1, claim_at;
@@ -182,8 +196,7 @@ static bool admit(struct batch *batch)
 	charge.take_count = work->policies_count;
 	if (charge.take_count > 0)
 		charge_at = tm_limit_queue(redis, work->settings->redis.prefix, &charge);
-	claim_at = tm_redis_queuef(redis, "SET %s sync NX PX %lld", work->claim,
-				   (long long)((left_ms > 0 ? left_ms : 0) + CLAIM_GRACE_MS));
+	claim_at = queue_claim(batch);
 	for (size_t i = 0; i < work->count; i++)
 		if (batch->items[i].stage == LOOKING)
 			batch->items[i].at = tm_run_queue_get(&batch->items[i].run);
@@ -192,7 +205,7 @@ static bool admit(struct batch *batch)
 		tm_redis_end(redis);
 		return false;
 	}
-	claimed = tm_redis_reply(redis, claim_at)->kind == TM_REPLY_TEXT;
+	claimed = tm_redis_reply(redis, claim_at)->integer == 1;
 	work->end = judge(batch, &charge, charge_at, claimed);
 	passed = work->end == TM_BATCH_CONFLICT && work->verdict.passed;
 	for (size_t i = 0; work->end == TM_BATCH_DONE && i < work->count; i++) {

@@ -26,7 +26,7 @@ struct tm_batch_entry {
 enum tm_batch_end {
 	TM_BATCH_DONE,			/* every entry has its outcome */
 	TM_BATCH_LIMITED,		/* 429 for the whole; nothing was run or spent */
-	TM_BATCH_CONFLICT,		/* the id is claimed; nothing was run or spent */
+	TM_BATCH_CONFLICT,		/* the id is another's; nothing was run or spent */
 	TM_BATCH_REDIS_DOWN,		/* 503; nothing was run */
 	TM_BATCH_GONE,			/* the client has left */
 	TM_BATCH_NOMEM
@@ -37,7 +37,8 @@ struct tm_batch_work {
 	const struct tm_settings *settings;
 	const struct tm_principal *principal;
 	struct tm_arena *arena;		/* outcomes' texts live here */
-	const char *claim;		/* name in Redis where the batch's id is claimed */
+	const char *token;		/* the request's name in Redis: 32 hex digits */
+	const char *claim;		/* where in Redis the batch's id is claimed */
 	bool no_cache, no_store, only_if_cached;	/* as struct tm_process */
 	int64_t deadline_ms;		/* steady clock; of the whole */
 	int64_t arrived_ms;		/* as struct tm_process */

@@ -8,18 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/digest.h"
 #include "io/redis.h"
 
-void tm_flight_init(struct tm_flight *flight, const char *prefix, const char *entry)
+void tm_flight_init(struct tm_flight *flight, const char *prefix, const char *entry,
+		    const char *token)
 {
-	const uint64_t words[2] = {tm_random_u64(), tm_random_u64()};
 	const char *hash = strchr(entry, '{');
 
-	*flight = (struct tm_flight){.entry = entry};
+	*flight = (struct tm_flight){.entry = entry, .token = token};
 	(void)snprintf(flight->name, sizeof(flight->name), "%.48sflight:%.96s", prefix,
 		       hash ? hash : entry);
-	tm_digest_hex((const uint8_t *)words, sizeof(words), flight->token);
 }
 
 int tm_flight_queue_lead(struct tm_redis *redis, const struct tm_flight *flight)

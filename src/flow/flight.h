@@ -24,7 +24,7 @@ enum {
 struct tm_flight {
 	char name[192];				/* of the flight's hash */
 	const char *entry;			/* the cache entry's name; borrowed */
-	char token[TM_FLIGHT_TOKEN_BYTES];	/* this request's */
+	const char *token;			/* this request's; borrowed */
 	char leader[TM_FLIGHT_TOKEN_BYTES];	/* whom it follows; "" */
 	bool leads;
 };
@@ -36,8 +36,10 @@ enum tm_flight_state {
 	TM_FLIGHT_FOLLOW
 };
 
-/* Begins: draws the token. prefix is redis.prefix; entry ends in "{<hash>}" and is borrowed. */
-void tm_flight_init(struct tm_flight *flight, const char *prefix, const char *entry);
+/* Begins. prefix is redis.prefix; entry ends in "{<hash>}"; token, of 32 hex digits, is no living
+ * request's but this one's. Entry and token are borrowed. */
+void tm_flight_init(struct tm_flight *flight, const char *prefix, const char *entry,
+		    const char *token);
 
 /* Queues the question who leads; index of the reply, or -1. */
 int tm_flight_queue_lead(struct tm_redis *redis, const struct tm_flight *flight);

@@ -33,7 +33,6 @@ bool tm_idempotency_keeps(int status, size_t bytes)
 
 void tm_idempotency_init(struct tm_idempotency *idempotency, const struct tm_idempotency_ask *ask)
 {
-	const uint64_t words[2] = {tm_random_u64(), tm_random_u64()};
 	uint8_t parts[2 * TM_SHA256_BYTES], digest[TM_SHA256_BYTES];
 	char hex[TM_SHA256_HEX_BYTES];
 
@@ -45,7 +44,7 @@ void tm_idempotency_init(struct tm_idempotency *idempotency, const struct tm_ide
 	tm_digest_sha256(ask->body, ask->body_len, parts + TM_SHA256_BYTES);
 	tm_digest_sha256(parts, sizeof(parts), digest);
 	tm_digest_hex(digest, sizeof(digest), idempotency->request);
-	tm_digest_hex((const uint8_t *)words, sizeof(words), idempotency->token);
+	idempotency->token = ask->token;
 }
 
 static bool is(const struct tm_reply *reply, const char *text)

@@ -27,13 +27,14 @@ struct tm_idempotency_ask {
 	const char *route;	/* "process": part of what is asked */
 	const char *body;
 	size_t body_len;
+	const char *token;	/* the request's name in Redis: 32 hex digits */
 };
 
 /* One request under a key. */
 struct tm_idempotency {
 	char name[256];		/* in Redis */
 	char request[65];	/* digest of route and body */
-	char token[33];		/* this request's */
+	const char *token;	/* this request's; borrowed */
 };
 
 /* An answer as it is kept. */
@@ -47,7 +48,7 @@ struct tm_idempotency_answer {
 
 enum tm_idempotency_state {
 	TM_IDEMPOTENCY_BEGUN,	/* this request runs, and must end with finish or drop */
-	TM_IDEMPOTENCY_RUNNING,	/* the same one runs elsewhere */
+	TM_IDEMPOTENCY_RUNNING,	/* an equal one runs elsewhere */
 	TM_IDEMPOTENCY_OTHER,	/* something else was asked under this key */
 	TM_IDEMPOTENCY_DONE	/* the answer is there */
 };
@@ -59,7 +60,7 @@ bool tm_idempotency_key_valid(const char *key);
  * may pass (409, 429, 5xx) or hang on more than the body (406). */
 bool tm_idempotency_keeps(int status, size_t bytes);
 
-/* Names it and draws the token. */
+/* Names it. The token is borrowed. */
 void tm_idempotency_init(struct tm_idempotency *idempotency, const struct tm_idempotency_ask *ask);
 
 /*

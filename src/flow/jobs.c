@@ -16,7 +16,7 @@
 
 enum {
 	NAME_BYTES = 128, NUMBER_BYTES = 24,
-	STATE_FIELDS = 9,	/* of put_state */
+	STATE_FIELDS = 10,	/* of put_state */
 	SUBMIT_KEYS = 4, SUBMIT_ARGS = 4,
 	TIDY_MS = 60 * 1000
 };
@@ -57,7 +57,7 @@ static enum tm_err run(struct tm_redis *redis, int index, const struct tm_reply 
 }
 
 struct names {
-	char stream[NAME_BYTES], later[NAME_BYTES], batches[NAME_BYTES];
+	char stream[NAME_BYTES], later[NAME_BYTES], batches[NAME_BYTES], survivors[NAME_BYTES];
 };
 
 static void name_all(struct names *names, const char *prefix)
@@ -65,6 +65,7 @@ static void name_all(struct names *names, const char *prefix)
 	(void)snprintf(names->stream, NAME_BYTES, "%.64sjobs", prefix);
 	(void)snprintf(names->later, NAME_BYTES, "%.64sjobs:later", prefix);
 	(void)snprintf(names->batches, NAME_BYTES, "%.64sjobs:batches", prefix);
+	(void)snprintf(names->survivors, NAME_BYTES, "%.64sjobs:survivors", prefix);
 }
 
 struct numbers {
@@ -90,6 +91,8 @@ static void put_state(struct words *words, struct numbers *numbers,
 	add_number(words, numbers->expires, who->expires_ms);
 	add_text(words, "request");
 	add_text(words, batch->request_id);
+	add_text(words, "token");
+	add_text(words, batch->token);
 	add_text(words, "no_cache");
 	add_text(words, batch->no_cache ? "1" : "0");
 	add_text(words, "no_store");
@@ -212,7 +215,7 @@ static enum tm_err read_taken(const struct tm_reply *reply, struct tm_arena *are
 	out->poison = strcmp(items[0].text, "poison") == 0;
 	copy(out->entry, sizeof(out->entry), &items[1]);
 	out->index = (size_t)number(&items[3]);
-	out->deliveries = number(&items[4]);
+	out->deaths = number(&items[4]);
 	out->len = items[5].len;
 	out->batch.request_id = "";
 	err = read_text(&items[2], arena, &out->batch.key);
@@ -237,8 +240,8 @@ enum tm_err tm_jobs_take(struct tm_jobs *jobs, struct tm_arena *arena, struct tm
 {
 	const struct tm_settings *settings = jobs->settings;
 	char claim_after[NUMBER_BYTES], most[NUMBER_BYTES], keep[NUMBER_BYTES];
-	const char *argv[7];
-	size_t lens[7];
+	const char *argv[8];
+	size_t lens[8];
 	struct words words = {.argv = argv, .lens = lens};
 	const struct tm_reply *reply;
 	struct names names;
@@ -249,12 +252,13 @@ enum tm_err tm_jobs_take(struct tm_jobs *jobs, struct tm_arena *arena, struct tm
 	name_all(&names, settings->redis.prefix);
 	add_text(&words, names.stream);
 	add_text(&words, names.later);
+	add_text(&words, names.survivors);
 	add_text(&words, jobs->worker);
 	add_number(&words, claim_after, settings->jobs.claim_after_ms);
 	add_number(&words, most, settings->jobs.deliveries_max);
 	add_number(&words, keep, 2 * settings->jobs.ttl_ms);
 	add_text(&words, tidy_due(jobs) ? "1" : "0");
-	index = tm_redis_queue_script(jobs->redis, TM_SCRIPT_JOB_TAKE, 2, words.count, argv, lens);
+	index = tm_redis_queue_script(jobs->redis, TM_SCRIPT_JOB_TAKE, 3, words.count, argv, lens);
 	err = run(jobs->redis, index, &reply);
 	if (err == TM_OK)
 		err = read_taken(reply, arena, out);
@@ -268,7 +272,7 @@ struct end_call {
 	size_t lens[10];
 	struct words words;
 	struct names names;
-	char index[NUMBER_BYTES];
+	char index[NUMBER_BYTES], keep[NUMBER_BYTES];
 };
 
 static void begin_end(struct end_call *call, const struct tm_jobs *jobs, const struct tm_job *job,
@@ -279,6 +283,7 @@ static void begin_end(struct end_call *call, const struct tm_jobs *jobs, const s
 	add_text(&call->words, call->names.stream);
 	add_text(&call->words, call->names.later);
 	add_text(&call->words, job->batch.key);
+	add_text(&call->words, call->names.survivors);
 	add_text(&call->words, job->entry);
 	add_number(&call->words, call->index, (int64_t)job->index);
 	add_text(&call->words, op);
@@ -286,7 +291,7 @@ static void begin_end(struct end_call *call, const struct tm_jobs *jobs, const s
 
 static int queue_end(struct tm_jobs *jobs, const struct end_call *call)
 {
-	return tm_redis_queue_script(jobs->redis, TM_SCRIPT_JOB_END, 3, call->words.count,
+	return tm_redis_queue_script(jobs->redis, TM_SCRIPT_JOB_END, 4, call->words.count,
 				     call->argv, call->lens);
 }
 
@@ -305,12 +310,14 @@ void tm_jobs_renew(struct tm_jobs *jobs, const struct tm_job *job)
 	tm_redis_end(jobs->redis);
 }
 
-/* Runs a job_end.lua call. */
-static enum tm_err end(struct tm_jobs *jobs, const struct end_call *call)
+/* Runs a job_end.lua call that tells how long what lies beside batches is kept. */
+static enum tm_err end(struct tm_jobs *jobs, struct end_call *call)
 {
 	const struct tm_reply *reply;
-	enum tm_err err = run(jobs->redis, queue_end(jobs, call), &reply);
+	enum tm_err err;
 
+	add_number(&call->words, call->keep, 2 * jobs->settings->jobs.ttl_ms);
+	err = run(jobs->redis, queue_end(jobs, call), &reply);
 	if (err == TM_OK && reply->integer != 1)
 		err = reply->integer == 0 ? TM_EEXIST : TM_DENIED;
 	tm_redis_end(jobs->redis);
@@ -331,13 +338,11 @@ enum tm_err tm_jobs_finish(struct tm_jobs *jobs, const struct tm_job *job, bool 
 enum tm_err tm_jobs_put_back(struct tm_jobs *jobs, const struct tm_job *job, int64_t delay_ms,
 			     const char *why)
 {
-	char delay[NUMBER_BYTES], deliveries[NUMBER_BYTES], keep[NUMBER_BYTES];
+	char delay[NUMBER_BYTES];
 	struct end_call call;
 
 	begin_end(&call, jobs, job, "back");
 	add_number(&call.words, delay, delay_ms);
-	add_number(&call.words, deliveries, job->deliveries - 1);
 	add_text(&call.words, why);
-	add_number(&call.words, keep, 2 * jobs->settings->jobs.ttl_ms);
 	return end(jobs, &call);
 }

@@ -11,12 +11,18 @@
  *   <prefix>jobs             the stream: b the batch's claim, i the item's index
  *   <prefix>jobs:later       items put aside, by the time they are due
  *   <prefix>jobs:batches     claims by the time of their making, for lists
+ *   <prefix>jobs:survivors   how many items completed after a worker had died over them
  *   <prefix>batch:{user:id}  the claim (api/batch); beside it
- *     :state     hash: who, when, status, counts
+ *     :state     hash: who, when, status, counts; of an item whose worker died: lost<index> how
+ *                often, base<index> survivors when it began
  *     :items     hash: index to request, while there is no result
  *     :results   hash: index to result
  *     :running   indexes in a worker's hand, with the time their leases lapse
  *     :parked    indexes put aside for want of a place (batch.concurrency)
+ *
+ * An item over which workers die is poison after jobs.deliveries_max deaths. A death that may have
+ * another cause is not held against it: whenever another item that was lost with its worker
+ * completes, workers are being killed, and every item that was lost by then may be lost once more.
  *
  * The stream and a batch's keys lie in different slots and are changed together: this needs one
  * Redis, with or without Sentinel, no Cluster. Redis 6.2 or newer.
@@ -43,6 +49,7 @@ struct tm_job_batch {
 	const char *key;		/* the claim: tm_batch_key's; in the arena when taken */
 	struct tm_principal principal;	/* the caller as it was when it submitted */
 	const char *request_id;		/* of the request that submitted it */
+	const char *token;		/* likewise: its name in Redis; not of one taken */
 	bool no_cache, no_store;	/* that request's Cache-Control */
 	int64_t concurrency;		/* items in workers' hands at once, >= 1 */
 };
@@ -57,9 +64,9 @@ struct tm_job_item {
 /*
  * Accepts a batch. life and bounds are settings' (jobs.*). All borrowed.
  *
- * TM_OK accepted and safe; TM_EEXIST the id is taken; TM_DENIED too much waits already; both:
- * nothing was done. TM_ETIME, TM_EIO, TM_EPROTO Redis failed now, and may have accepted it or not;
- * TM_EUNAVAIL Redis is away, TM_ENOMEM: nothing was done.
+ * TM_OK accepted and safe, now or before with the same token; TM_EEXIST the id is taken, TM_DENIED
+ * too much waits already: nothing was done. TM_ETIME, TM_EIO, TM_EPROTO Redis failed now, and may
+ * have accepted it or not; TM_EUNAVAIL Redis is away, TM_ENOMEM: nothing was done.
  */
 TM_CHECK enum tm_err tm_jobs_submit(struct tm_redis *redis, const struct tm_settings *settings,
 				    struct tm_arena *arena, const struct tm_job_batch *batch,
@@ -80,8 +87,8 @@ struct tm_job {
 	struct tm_job_batch batch;
 	char entry[TM_JOB_ENTRY_BYTES];
 	size_t index;
-	int64_t deliveries;		/* this one included */
-	bool poison;			/* begun jobs.deliveries_max times, and never ended */
+	int64_t deaths;			/* of workers that had it in hand */
+	bool poison;			/* they died of it */
 	const char *text;		/* the request */
 	size_t len;
 };
@@ -98,7 +105,7 @@ TM_CHECK enum tm_err tm_jobs_finish(struct tm_jobs *jobs, const struct tm_job *j
 				    const char *result, size_t len);
 
 /*
- * It cannot run now and comes back after delay_ms; this delivery does not count.
+ * It cannot run now and comes back after delay_ms.
  *
  * why  "llm_quota", "llm_unavailable": the batch says so, and none of its items runs before;
  *      "": this item alone waits

@@ -109,7 +109,8 @@ void tm_run_queue_start(struct tm_run *run)
 	queue_charge(run);
 	if (!shares(run))
 		return;
-	tm_flight_init(&run->flight, run->process->settings->redis.prefix, run->cache_name);
+	tm_flight_init(&run->flight, run->process->settings->redis.prefix, run->cache_name,
+		       run->process->token);
 	start->lead_at = tm_flight_queue_lead(run->services->redis, &run->flight);
 }
 

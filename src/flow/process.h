@@ -37,6 +37,7 @@ struct tm_process {
 	const struct tm_settings *settings;
 	const struct tm_principal *principal;
 	struct tm_arena *arena;		/* the outcome's texts live here */
+	const char *token;		/* the request's name in Redis: 32 hex digits */
 	struct tm_task task;
 	bool no_cache, no_store, only_if_cached;	/* request Cache-Control, RFC 9111 5.2.1 */
 	bool charged;			/* the request was charged before: only LLM calls are */

@@ -19,6 +19,7 @@ enum {
 static const struct { const char *text; size_t len; } scripts[] = {
 	[TM_SCRIPT_ADMIT] = {tm_script_admit, sizeof(tm_script_admit) - 1},
 	[TM_SCRIPT_BREAKER] = {tm_script_breaker, sizeof(tm_script_breaker) - 1},
+	[TM_SCRIPT_CLAIM] = {tm_script_claim, sizeof(tm_script_claim) - 1},
 	[TM_SCRIPT_IDEMPOTENCY] = {tm_script_idempotency, sizeof(tm_script_idempotency) - 1},
 	[TM_SCRIPT_LEAD] = {tm_script_lead, sizeof(tm_script_lead) - 1},
 	[TM_SCRIPT_SETTLE] = {tm_script_settle, sizeof(tm_script_settle) - 1},

@@ -10,9 +10,9 @@ import time
 from lib.llm import Step
 from lib.pool import built_ctl
 from lib.proc import wait_until
-from lib.site import ADMIN_KEY, USER_KEY
+from lib.site import ADMIN_KEY, FREE, USER_KEY
 
-FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0, "limits.text_min": 1}
+SHORT = {**FREE, "limits.text_min": 1}
 ASYNC = {"Prefer": "respond-async"}
 
 
@@ -42,7 +42,7 @@ def results_of(path):
 
 
 def test_list_show_and_cancel(site):
-    one = site(settings=FREE)
+    one = site(settings=SHORT)
     submit(one, "first")
     submit(one, "second", http=one.http.with_key(ADMIN_KEY))
     submit(one, "first", http=one.http.with_key(ADMIN_KEY))
@@ -69,7 +69,7 @@ def test_list_show_and_cancel(site):
 
 
 def test_wrong_words_and_no_redis(site):
-    one = site(settings=FREE)
+    one = site(settings=SHORT)
     assert ctl(one, "show").returncode == 2
     assert ctl(one, "show", "a", "b").returncode == 2
     assert ctl(one, "list", "--what").returncode == 2
@@ -83,7 +83,7 @@ def test_wrong_words_and_no_redis(site):
 
 
 def test_a_file_is_run_in_batches(site):
-    one = site(settings={**FREE, "pool.job_workers": 4})
+    one = site(settings={**SHORT, "pool.job_workers": 4})
     path = write_lines(one, 120)
     with path.open("a") as more:
         more.write("\n" + json.dumps({"text": "x", "operation": "nothing"}) + "\n")
@@ -101,7 +101,7 @@ def test_a_file_is_run_in_batches(site):
 
 
 def test_a_killed_run_goes_on_where_it_was(site):
-    one = site(settings={**FREE, "pool.job_workers": 2})
+    one = site(settings={**SHORT, "pool.job_workers": 2})
     one.llm.always = Step(delay=0.02)
     path = write_lines(one, 150)
     run = subprocess.Popen([built_ctl(), "batch", "run", path, "--url", one.url],
@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_where_it_was(site):
 
 
 def test_a_run_waits_for_its_limit(site):
-    one = site(settings={**FREE, "pool.job_workers": 4, "limit.minute": 600})
+    one = site(settings={**SHORT, "pool.job_workers": 4, "limit.minute": 600})
     path = write_lines(one, 610)
     ended = ctl(one, "run", path, "--url", one.url)
     assert ended.returncode == 0, ended.stderr
@@ -131,7 +131,7 @@ def test_a_run_waits_for_its_limit(site):
 
 
 def test_a_run_waits_for_a_server_that_hangs(site):
-    one = site(settings={**FREE, "pool.job_workers": 2})
+    one = site(settings={**SHORT, "pool.job_workers": 2})
     path = write_lines(one, 60)
     one.pool.signal(signal.SIGSTOP)
     for pid in one.pool.workers():
@@ -150,7 +150,7 @@ def test_a_run_waits_for_a_server_that_hangs(site):
 
 
 def test_mistakes_are_told_before_anything_is_sent(site):
-    one = site(settings=FREE)
+    one = site(settings=SHORT)
     path = write_lines(one, 3)
     with path.open("a") as more:
         more.write("[1]\n")
@@ -166,7 +166,7 @@ def test_mistakes_are_told_before_anything_is_sent(site):
 
 
 def test_a_terminal_gets_a_bar(site):
-    one = site(settings={**FREE, "pool.job_workers": 1})
+    one = site(settings={**SHORT, "pool.job_workers": 1})
     path = write_lines(one, 5)
     key_file = one.dir.write("conf/key", USER_KEY + "\n")
     master, slave = pty.openpty()

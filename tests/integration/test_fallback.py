@@ -5,11 +5,10 @@ import pytest
 
 from lib.llm import Step
 from lib.proc import wait_until
-from lib.site import ADMIN_KEY, PROVIDER_KEY
+from lib.site import ADMIN_KEY, FREE, PROVIDER_KEY
 
 TEXT = ("The lighthouse kept its lamp lit through the storm. The keeper slept beside the stairs. "
         "Nobody on the coast forgot that night.")
-FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
 DOWN = Step(status=503, headers={"Retry-After": "3600"})
 BRIEF = {"operation summarize": {    # in the place of the built-in one
     "result": "text", "ttl": "1s", "prompt": "Summarize the text."}}

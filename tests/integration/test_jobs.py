@@ -1,47 +1,17 @@
 """Asynchronous batches: accepted, worked on, finished, whatever dies on the way."""
 
-import collections
 import os
-import random
 import signal
 import subprocess
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
+from lib.batches import ASYNC, await_end, item, queue_is_empty, status, submit
 from lib.llm import Step
 from lib.pool import Jobs
 from lib.proc import wait_until
-from lib.site import ADMIN_KEY
+from lib.site import ADMIN_KEY, FREE
 
-FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
 ONE = {**FREE, "pool.job_workers": 1, "jobs.claim_after": "2s"}
-ASYNC = {"Prefer": "respond-async"}
-
-
-def item(number, name="a"):
-    return {"operation": "summarize",
-            "text": f"Item {number} of batch {name} has a text of its own, like no other one."}
-
-
-def submit(site, count=3, name="a", headers=None, http=None, requests=None):
-    body = {"requests": requests or [item(number, name) for number in range(count)],
-            "batch_id": name}
-    return (http or site.http).post("/v1/batch_process", json=body,
-                                    headers={**ASYNC, **(headers or {})})
-
-
-def status(site, name="a"):
-    answer = site.http.get(f"/v1/batch_status/{name}")
-    assert answer.status == 200, answer.text
-    return answer.json()
-
-
-def await_end(site, name="a", timeout=20):
-    return wait_until(lambda: (found := status(site, name))["status"] in
-                      ("completed", "cancelled") and found, f"the end of batch {name}", timeout)
 
 
 def states(found):
@@ -54,10 +24,6 @@ def check_completed(found, count):
     assert [one["request_index"] for one in found["results"]] == list(range(count))
     assert states(found) == ["completed"] * count
     assert all(one["response"]["success"] and one["error"] is None for one in found["results"])
-
-
-def queue_is_empty(site):
-    return not (site.redis.call("XLEN", "tm:jobs") or site.redis.call("ZCARD", "tm:jobs:later"))
 
 
 def test_a_batch_is_accepted_and_finished(site):
@@ -275,22 +241,12 @@ def test_a_graceful_stop_finishes_the_item_in_hand(site):
     assert one.llm.count == 2, "nothing ran twice"
 
 
-def kill_pool(site):
-    """The master and all its workers, without a word, as on a power cut."""
-    pids = [site.pool.pid, *site.pool.workers()]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    site.pool.process.wait()
-    site.pool.process = None
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "their end")
-
-
 def test_the_whole_pool_is_killed(site):
     one = site(settings={**ONE, "pool.job_workers": 2})
     one.llm.always = Step(delay=0.5)
     submit(one, 6)
     one.llm.await_requests(2)
-    kill_pool(one)
+    one.pool.kill()
     one.llm.always = None
     one.pool.start()
     check_completed(await_end(one, timeout=20), 6)
@@ -355,100 +311,3 @@ def test_once_works_until_there_is_nothing_to_do(site, program):
     one.redis.kill()
     assert once().returncode == 1 and "Redis is away" in one.log + once().stderr
     one.redis.start()
-
-
-class Havoc(threading.Thread):
-    """Kills job workers, the pool and Redis at random until told to stop; counts how many LLM
-    requests were under way at each kill: so many calls may be made again."""
-
-    def __init__(self, site, seed):
-        super().__init__(daemon=True)
-        self.site, self.random = site, random.Random(seed)
-        self.enough = threading.Event()
-        self.kills = collections.Counter()
-        self.in_flight = 0
-        self.trouble = None
-
-    def run(self):
-        try:
-            while not self.enough.wait(self.random.uniform(0.3, 1.2)):
-                kind = self.random.choices(("worker", "pool", "redis"), (6, 2, 1))[0]
-                getattr(self, kind)()
-                self.kills[kind] += 1
-        except (AssertionError, OSError) as trouble:
-            self.trouble = trouble
-
-    def worker(self):
-        found = self.site.pool.job_workers()
-        if found:
-            self.in_flight += 1
-            os.kill(self.random.choice(found), signal.SIGKILL)
-
-    def pool(self):
-        self.in_flight += len(self.site.pool.job_workers())
-        kill_pool(self.site)
-        self.site.pool.start()
-
-    def redis(self):
-        # What had its answer but not yet its result in Redis may be asked again.
-        self.in_flight += len(self.site.pool.job_workers())
-        self.site.redis.kill()
-        time.sleep(self.random.uniform(0, 0.3))
-        self.site.redis.start()
-
-
-def await_accepted(site, name, count):
-    """Submits until accepted: a refusal means that Redis or the pool was just away."""
-    def accepted():
-        try:
-            answer = submit(site, count, name)
-        except OSError:
-            return False
-        assert answer.status in (202, 409, 502, 503, 504), answer.text
-        return answer.status in (202, 409)
-    wait_until(accepted, f"batch {name} accepted", 60)
-
-
-def survive(site, batches, items, seconds, seed):
-    """Runs batches under havoc for about so long, then checks that nothing is missing, double or
-    paid twice."""
-    site.llm.always = Step(delay=seconds * 4 / (batches * items))
-    havoc = Havoc(site, seed)
-    havoc.start()
-    with ThreadPoolExecutor(4) as submitters:
-        list(submitters.map(lambda n: await_accepted(site, f"h{n}", items), range(batches)))
-    havoc.enough.wait(seconds)
-    havoc.enough.set()
-    havoc.join()
-    assert not havoc.trouble, havoc.trouble
-    words = {}
-    for number in range(batches):
-        found = await_end(site, f"h{number}", timeout=60)
-        assert found["completed"] + found["failed"] == items == len(found["results"])
-        for index, entry in enumerate(found["results"]):
-            assert entry["request_index"] == index
-            if entry["status"] == "failed":
-                assert entry["error"]["code"] in ("llm_unavailable", "deadline_exceeded"), entry
-            else:
-                words[number, index] = entry["response"]["result"]
-    assert queue_is_empty(site)
-    assert len(set(words.values())) == len(words), "an item has another one's answer"
-    total = batches * items
-    print(f"{havoc.kills}, {site.llm.count} calls for {total} items, "
-          f"{havoc.in_flight} in flight at kills")
-    assert len(words) <= site.llm.count <= total + havoc.in_flight
-    assert sum(havoc.kills.values()) > 0
-
-
-# Of a thousand items one is hit three times by chance: that is no poison here.
-HAVOC = {**FREE, "pool.job_workers": 4, "jobs.claim_after": "2s", "jobs.deliveries_max": 20,
-         "batch.concurrency": 5, "breaker.threshold": 1000}
-
-
-def test_batches_survive_kills(site):
-    survive(site(settings=HAVOC, aof=True), 5, 20, 4, seed=1)
-
-
-@pytest.mark.soak
-def test_batches_survive_a_minute_of_kills(site, request):
-    survive(site(settings=HAVOC, aof=True), 20, 50, request.config.getoption("--soak"), seed=7)

@@ -3,10 +3,9 @@
 import pytest
 
 from lib.llm import Step
-from lib.site import PROVIDER_KEY
+from lib.site import FREE, PROVIDER_KEY
 
 TEXT = "Three houses stood by the harbour, each with its own key, its own door and its own manners."
-FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
 KINDS = ("openai", "anthropic", "gemini")
 OPERATIONS = ("summarize", "sentiment", "key_points", "questions", "qa")
 PRICES = {"price_input": "2.5", "price_output": "10"}

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lib.pool import children_of
+from lib.proc import children_of
 from lib.site import ADMIN_KEY
 
 TEXT = "The river carries the boats {} miles to the sea, and the tide brings them home again."

@@ -10,11 +10,10 @@ import pytest
 
 from lib.llm import Step
 from lib.proc import wait_until
-from lib.site import PROVIDER_KEY, SERVERS
+from lib.site import FREE, PROVIDER_KEY, SERVERS
 from lib.sse import EventStream, text_of
 
 TEXT = "She told the story slowly, and they heard each word of it before she had found the next."
-FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
 STREAMING = [name for name in SERVERS if name != "cgi"]
 KINDS = ("openai", "anthropic", "gemini")
 PIECES = ["Slowly ", "she told ", "the story, ", "é, ", "🦊, ", "\n\t\"quoted\" ", "to its end."]

@@ -8,10 +8,9 @@ from lib.certificates import Authority
 from lib.llm import Step
 from lib.pool import conf_text
 from lib.proc import Daemon, accepts, start_on_free_port, wait_until
-from lib.site import PROVIDER_KEY
+from lib.site import FREE, PROVIDER_KEY
 
 TEXT = "The envelope was sealed, and the seal was looked at before anything was said to its bearer."
-FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
 KINDS = ("openai", "anthropic", "gemini")
 
 

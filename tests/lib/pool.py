@@ -7,7 +7,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from .proc import ROOT, Daemon, accepts, wait_until
+from .proc import ROOT, Daemon, accepts, children_of, name_of, wait_until
 
 
 JOB_WORKER = "textmill-jobs"    # the name that ps shows
@@ -66,22 +66,6 @@ def conf_text(settings):
     for header, lines in sections.items():
         top += [f"{header} {{", *("\t" + text for text in lines), "}"]
     return "\n".join(top) + "\n"
-
-
-def children_of(pid):
-    """Pids of the direct children of a process."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(word) for word in task.read_text().split()]
-    return sorted(found)
-
-
-def name_of(pid):
-    """What ps calls a process; "" when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
 
 
 class Pool(Daemon):
@@ -174,8 +158,3 @@ class Jobs(Daemon):
         self.spawn([self.program, "-c", self.conf, "--jobs"], self.env)
         assert self.await_ready(lambda: name_of(self.pid) == JOB_WORKER), self.errors()
         return self
-
-    def kill(self):
-        process, self.process = self.process, None
-        process.kill()
-        process.wait()

@@ -5,6 +5,7 @@ directory of a test then belongs to that account. Nothing here sleeps for a fixe
 awaited is a condition, with a deadline.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -75,6 +76,24 @@ def holder_of(pids, port):
         os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}]
     assert len(found) == 1, f"processes {found} have port {port}"
     return found[0]
+
+
+def children_of(pid, deep=False):
+    """Pids of the children of a process; deep: and of their children, and so on."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(word) for word in task.read_text().split()]
+    if deep:
+        found += [pid for child in found for pid in children_of(child, deep=True)]
+    return sorted(found)
+
+
+def name_of(pid):
+    """What ps calls a process; "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 class Workdir:
@@ -175,6 +194,14 @@ class Daemon:
     def signal(self, number):
         os.kill(self.pid, number)
 
+    def kill(self):
+        """Dies with all its children and without a word, as on a power cut."""
+        process, self.process = self.process, None
+        pids = [process.pid, *children_of(process.pid, deep=True)]
+        kill_all(pids)
+        process.wait()
+        wait_until(lambda: not any(map(name_of, pids)), f"the end of {self.name}")
+
     def stop(self):
         """Ends the process as its service manager would. It must obey, and within its time."""
         if self.process is None:
@@ -192,6 +219,13 @@ class Daemon:
             raise AssertionError(
                 f"{self.name} did not end within {self.stop_timeout} s of {self.stop_signal!r}"
             ) from None
+
+
+def kill_all(pids):
+    """SIGKILL for those that are still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def start_on_free_port(start, attempts=5):

@@ -88,12 +88,6 @@ class RedisServer(Daemon):
         self.paused = False
         super().stop()
 
-    def kill(self):
-        """Dies without a word, as on a power cut. The socket file stays behind, as it would."""
-        process, self.process = self.process, None
-        process.kill()
-        process.wait()
-
     def pause(self):
         """Half dead: the socket still accepts, nothing is answered."""
         self.signal(signal.SIGSTOP)

@@ -15,6 +15,9 @@ USER_KEY = "user-key-of-the-tests-0123456789"
 PROVIDER_KEY = "provider-key-of-the-tests-0123456789"
 SERVERS = ("nginx", "apache-proxy", "mod_fcgid", "cgi")
 
+# Settings without limits, for tests of other things.
+FREE = {"limit.minute": 0, "limit.hour": 0, "limit.llm_hour": 0}
+
 # Every key expires but these, which stay until somebody deletes them.
 LASTING_KEYS = ("key:", "settings")
 

@@ -16,8 +16,8 @@ static void begin(void)
 
 	server_start(&server, NULL);
 	cr_assert_eq(tm_redis_new(&redis, &where), TM_OK);
-	tm_flight_init(&one, "tm:", entry);
-	tm_flight_init(&two, "tm:", entry);
+	tm_flight_init(&one, "tm:", entry, "11111111111111111111111111111111");
+	tm_flight_init(&two, "tm:", entry, "22222222222222222222222222222222");
 }
 
 static void end(void)
@@ -81,7 +81,7 @@ Test(flight, stored_answer_reaches_who_follows_and_who_comes, .init = begin, .fi
 	cr_assert_eq(run(tm_flight_queue_stored(redis, &one, FRESH, strlen(FRESH), 60000)), 1);
 	cr_assert_eq(ask(&two), TM_FLIGHT_ENTRY);
 	cr_assert_str_eq(text, FRESH);
-	tm_flight_init(&three, "tm:", entry);
+	tm_flight_init(&three, "tm:", entry, "33333333333333333333333333333333");
 	cr_assert_eq(ask(&three), TM_FLIGHT_ENTRY);
 }
 
@@ -101,7 +101,7 @@ Test(flight, failure_is_told_to_those_that_followed_and_to_nobody_else, .init = 
 	cr_assert_eq(run(tm_flight_queue_failed(redis, &one, "8 1000 why")), 1);
 	cr_assert_eq(ask(&two), TM_FLIGHT_FAILED);
 	cr_assert_str_eq(text, "8 1000 why");
-	tm_flight_init(&later, "tm:", entry);
+	tm_flight_init(&later, "tm:", entry, "33333333333333333333333333333333");
 	cr_assert_eq(ask(&later), TM_FLIGHT_LEAD, "who comes later tries for himself");
 }
 
@@ -127,6 +127,17 @@ Test(flight, lapsed_lock_is_taken_over_and_the_late_leader_frees_nothing, .init 
 	cr_assert_eq(ask(&two), TM_FLIGHT_LEAD, "two still leads");
 	cr_assert_eq(run(tm_flight_queue_stored(redis, &one, FRESH, strlen(FRESH), 60000)), 0);
 	cr_assert_eq(ask(&two), TM_FLIGHT_ENTRY, "a late answer is an answer");
+}
+
+Test(flight, request_sent_again_leads_on, .init = begin, .fini = end)
+{
+	struct tm_flight again;
+
+	(void)ask(&one);
+	(void)ask(&two);
+	tm_flight_init(&again, "tm:", entry, one.token);
+	cr_assert_eq(ask(&again), TM_FLIGHT_LEAD, "its worker has died, nobody need wait");
+	cr_assert_eq(ask(&two), TM_FLIGHT_FOLLOW);
 }
 
 Test(flight, renewal_tells_whether_somebody_waits, .init = begin, .fini = end)

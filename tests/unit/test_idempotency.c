@@ -11,7 +11,7 @@ static struct tm_idempotency_answer got;
 
 static const struct tm_idempotency_ask ask = {
 	.prefix = "tm:", .user = "ann", .key = "k-1", .route = "process", .body = "{}",
-	.body_len = 2,
+	.body_len = 2, .token = "11111111111111111111111111111111",
 };
 static const struct tm_idempotency_answer answer = {
 	.status = 202, .content_type = "application/json; charset=utf-8",
@@ -41,6 +41,13 @@ static struct tm_idempotency made(struct tm_idempotency_ask of)
 
 	tm_idempotency_init(&idempotency, &of);
 	return idempotency;
+}
+
+/* The same request, sent by somebody else. */
+static struct tm_idempotency again(struct tm_idempotency_ask of)
+{
+	of.token = "22222222222222222222222222222222";
+	return made(of);
 }
 
 static enum tm_idempotency_state state_of(const struct tm_idempotency *idempotency,
@@ -99,11 +106,10 @@ Test(idempotency, keeps_what_a_repeat_would_get_again)
 Test(idempotency, names_tell_users_apart_and_requests_tell_bodies_and_routes_apart)
 {
 	struct tm_idempotency_ask other = ask;
-	struct tm_idempotency one = made(ask), two = made(ask);
+	struct tm_idempotency one = made(ask), two = again(ask);
 
 	cr_assert_str_eq(one.name, two.name);
 	cr_assert_str_eq(one.request, two.request);
-	cr_assert_str_neq(one.token, two.token);
 	cr_assert_null(strstr(one.name, "k-1"), "a key may be a secret");
 	other.user = "bob";
 	two = made(other);
@@ -123,11 +129,11 @@ Test(idempotency, names_tell_users_apart_and_requests_tell_bodies_and_routes_apa
 Test(idempotency, a_repeat_waits_and_then_gets_the_answer, .init = begin, .fini = end)
 {
 	struct tm_idempotency_ask changed = ask;
-	struct tm_idempotency one = made(ask), two = made(ask), other;
+	struct tm_idempotency one = made(ask), two = again(ask), other;
 	int64_t life;
 
 	changed.body = "[]";
-	other = made(changed);
+	other = again(changed);
 	cr_assert_eq(state_of(&one, 5000), TM_IDEMPOTENCY_BEGUN);
 	life = life_of(&one);
 	cr_assert(life > 0 && life <= 5000, "%lld", (long long)life);
@@ -147,7 +153,7 @@ Test(idempotency, a_repeat_waits_and_then_gets_the_answer, .init = begin, .fini 
 
 Test(idempotency, one_that_drops_lets_the_next_run, .init = begin, .fini = end)
 {
-	struct tm_idempotency one = made(ask), two = made(ask);
+	struct tm_idempotency one = made(ask), two = again(ask);
 
 	cr_assert_eq(state_of(&one, 5000), TM_IDEMPOTENCY_BEGUN);
 	cr_assert_eq(tm_idempotency_drop(redis, &one), TM_OK);
@@ -156,9 +162,25 @@ Test(idempotency, one_that_drops_lets_the_next_run, .init = begin, .fini = end)
 	cr_assert_eq(state_of(&one, 5000), TM_IDEMPOTENCY_RUNNING);
 }
 
-Test(idempotency, a_late_one_keeps_its_answer_only_where_nobody_came, .init = begin, .fini = end)
+Test(idempotency, the_same_request_sent_again_by_the_web_server_runs, .init = begin, .fini = end)
 {
 	struct tm_idempotency one = made(ask), two = made(ask);
+	struct tm_idempotency_ask changed = ask;
+
+	cr_assert_eq(state_of(&one, 5000), TM_IDEMPOTENCY_BEGUN);
+	cr_assert_eq(state_of(&two, 60000), TM_IDEMPOTENCY_BEGUN);
+	cr_assert_gt(life_of(&one), 5000, "the lock is the second's");
+	changed.body = "[]";
+	two = made(changed);
+	cr_assert_eq(state_of(&two, 5000), TM_IDEMPOTENCY_OTHER);
+	two = made(ask);
+	cr_assert_eq(tm_idempotency_finish(redis, &two, &answer, 60000), TM_OK);
+	cr_assert_eq(state_of(&one, 5000), TM_IDEMPOTENCY_DONE);
+}
+
+Test(idempotency, a_late_one_keeps_its_answer_only_where_nobody_came, .init = begin, .fini = end)
+{
+	struct tm_idempotency one = made(ask), two = again(ask);
 	int64_t until_ms;
 
 	cr_assert_eq(state_of(&one, 1), TM_IDEMPOTENCY_BEGUN);

@@ -14,6 +14,7 @@ static struct tm_arena arena;
 static struct tm_jobs one, two;
 
 static const char key[] = "tm:batch:{ann:b1}";
+static const char *token = "11111111111111111111111111111111";	/* of who submits */
 
 static void begin(void)
 {
@@ -41,7 +42,7 @@ static enum tm_err submit_as(const char *claim, size_t count, size_t failed, int
 {
 	const struct tm_job_batch batch = {
 		.key = claim, .principal = {.id = "k1", .user = "ann", .permissions = 3, .hour = 7},
-		.request_id = "r1", .no_store = true, .concurrency = concurrency,
+		.request_id = "r1", .token = token, .no_store = true, .concurrency = concurrency,
 	};
 	struct tm_job_item *items = tm_arena_alloc(&arena, (count + 1) * sizeof(*items));
 
@@ -177,6 +178,8 @@ Test(jobs, batch_goes_from_pending_to_completed_item_by_item, .init = begin, .fi
 Test(jobs, an_id_is_taken_once, .init = begin, .fini = end)
 {
 	submit(1, 5);
+	cr_assert_eq(submit_as(key, 1, 0, 5), TM_OK, "the web server has sent it again");
+	token = "22222222222222222222222222222222";
 	cr_assert_eq(submit_as(key, 1, 0, 5), TM_EEXIST);
 	cr_assert_eq(submit_as("tm:batch:{bob:b1}", 1, 0, 5), TM_OK, "another user's is another");
 	cr_assert_eq(ask("XLEN tm:jobs"), 2);
@@ -219,7 +222,7 @@ Test(jobs, item_of_a_dead_worker_goes_to_another, .init = begin, .fini = end)
 	take_nothing(&two);
 	age(&lost, 30000);
 	job = take(&two);
-	cr_assert_eq(job.deliveries, 2);
+	cr_assert_eq(job.deaths, 1);
 	cr_assert_str_eq(job.entry, lost.entry);
 	cr_assert_eq(finish(&two, &job, "{\"by\":2}"), TM_OK);
 	cr_assert_eq(finish(&one, &lost, "{\"by\":1}"), TM_EEXIST, "it was only slow");
@@ -241,7 +244,7 @@ Test(jobs, renewed_item_is_not_claimed, .init = begin, .fini = end)
 	take_nothing(&two);
 	age(&job, 60000);
 	tm_jobs_renew(&one, &job);	/* another's by now: renews nothing */
-	cr_assert_eq(take(&two).deliveries, 2);
+	cr_assert_eq(take(&two).deaths, 1);
 }
 
 Test(jobs, item_that_kills_its_workers_ends_as_poison, .init = begin, .fini = end)
@@ -249,19 +252,85 @@ Test(jobs, item_that_kills_its_workers_ends_as_poison, .init = begin, .fini = en
 	struct tm_job job;
 
 	submit(1, 5);
-	for (int64_t i = 1; i <= 3; i++) {
+	for (int64_t i = 0; i < 3; i++) {
 		job = take(&one);
-		cr_assert_eq(job.deliveries, i);
-		cr_assert_not(job.poison, "delivery %" PRId64, i);
+		cr_assert_eq(job.deaths, i);
+		cr_assert_not(job.poison, "death %" PRId64, i);
 		age(&job, 60000);
 	}
 	job = take(&two);
 	cr_assert(job.poison);
 	cr_assert_eq(tm_jobs_finish(&two, &job, false, "{}", 2), TM_OK);
 	cr_assert_str_eq(look(false).status, "completed");
+	cr_assert_eq(ask("EXISTS tm:jobs:survivors"), 0, "a poisonous one is no survivor");
 }
 
-Test(jobs, putting_back_counts_no_delivery_and_forgets_none, .init = begin, .fini = end)
+/* Takes the item, loses its worker. */
+static struct tm_job lose(void)
+{
+	struct tm_job job = take(&one);
+
+	age(&job, 60000);
+	return job;
+}
+
+Test(jobs, survivors_excuse_what_was_lost_with_them, .init = begin, .fini = end)
+{
+	struct tm_job other;
+
+	submit(1, 5);
+	(void)lose();
+	cr_assert_eq(submit_as("tm:batch:{bob:b1}", 3, 0, 5), TM_OK);
+	for (size_t i = 0; i < 2; i++) {
+		struct tm_job mine = take(&two);	/* stays in a living worker's hand */
+
+		cr_assert_str_eq(mine.batch.key, key);
+		other = take(&one);
+		age(&other, 60000);
+		other = take(&one);
+		cr_assert_eq(other.deaths, 1);
+		cr_assert_eq(finish(&one, &other, "{}"), TM_OK);
+		age(&mine, 60000);
+	}
+	cr_assert_eq(ask("HEXISTS tm:batch:{bob:b1}:state lost0"), 0, "what is over leaves no trace");
+	for (int64_t deaths = 3; deaths < 5; deaths++) {
+		struct tm_job mine = lose();
+
+		cr_assert_eq(mine.deaths, deaths);
+		cr_assert_not(mine.poison, "death %" PRId64, deaths);
+	}
+	cr_assert(lose().poison, "two survivors excuse two deaths, no more");
+	other = take(&two);
+	cr_assert_eq(finish(&two, &other, "{}"), TM_OK);
+	all_keys_expire();
+}
+
+Test(jobs, survivors_of_before_excuse_nothing, .init = begin, .fini = end)
+{
+	struct tm_job job;
+
+	submit(1, 5);
+	(void)lose();
+	job = take(&one);
+	cr_assert_eq(finish(&one, &job, "{}"), TM_OK);
+	cr_assert_eq(submit_as("tm:batch:{bob:b1}", 1, 0, 5), TM_OK);
+	for (int i = 0; i < 3; i++)
+		cr_assert_not(lose().poison);
+	cr_assert(take(&one).poison);
+}
+
+Test(jobs, patience_has_an_end, .init = begin, .fini = end)
+{
+	submit(1, 5);
+	(void)lose();
+	(void)lose();	/* takes note of the first loss */
+	(void)ask("SET tm:jobs:survivors 1000 PX 60000");
+	for (int i = 2; i < 30; i++)
+		cr_assert_not(lose().poison, "death %d", i);
+	cr_assert(take(&one).poison);
+}
+
+Test(jobs, putting_back_counts_no_death_and_forgets_none, .init = begin, .fini = end)
 {
 	struct tm_job job;
 
@@ -269,10 +338,10 @@ Test(jobs, putting_back_counts_no_delivery_and_forgets_none, .init = begin, .fin
 	job = take(&one);
 	age(&job, 60000);
 	job = take(&one);
-	cr_assert_eq(job.deliveries, 2);
+	cr_assert_eq(job.deaths, 1);
 	cr_assert_eq(tm_jobs_put_back(&one, &job, 0, ""), TM_OK);
 	job = take(&one);
-	cr_assert_eq(job.deliveries, 2);
+	cr_assert_eq(job.deaths, 1);
 }
 
 Test(jobs, batch_has_no_more_items_at_once_than_its_share, .init = begin, .fini = end)
@@ -291,7 +360,7 @@ Test(jobs, batch_has_no_more_items_at_once_than_its_share, .init = begin, .fini 
 	cr_assert_eq(finish(&one, &first, "{}"), TM_OK);
 	first = take(&one);
 	cr_assert_eq(first.index, 2);
-	cr_assert_eq(first.deliveries, 1);
+	cr_assert_eq(first.deaths, 0);
 	take_nothing(&two);
 	cr_assert_eq(tm_jobs_put_back(&one, &first, 60000, ""), TM_OK);
 	cr_assert_eq(take(&two).index, 3, "a place given up is a place");
@@ -320,7 +389,7 @@ Test(jobs, batch_without_quota_waits_as_a_whole_and_says_so, .init = begin, .fin
 	}
 	for (int i = 0; i < 3; i++) {
 		job = take(&one);
-		cr_assert_eq(job.deliveries, 1);
+		cr_assert_eq(job.deaths, 0);
 		cr_assert_eq(finish(&one, &job, "{}"), TM_OK);
 	}
 	view = look(false);

@@ -41,6 +41,34 @@ Test(request, takes_over_plain_request_ids_only)
 	}
 }
 
+Test(request, web_servers_id_names_it_and_nothing_else_does)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef";
+	static const struct { const char *param; bool taken; } cases[] = {
+		{"REQUEST_ID=0123456789abcdef0123456789abcdef", true},
+		{"REQUEST_ID=0123456789ABCDEF0123456789abcdef", false},
+		{"REQUEST_ID=0123456789abcdef0123456789abcde", false},
+		{"REQUEST_ID=0123456789abcdef0123456789abcdef0", false},
+		{"REQUEST_ID=", false},
+		{"HTTP_X_REQUEST_ID=0123456789abcdef0123456789abcdef", false},
+		{"HTTP_REQUEST_ID=0123456789abcdef0123456789abcdef", false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *params[] = {"REQUEST_METHOD=GET", cases[i].param, NULL};
+		struct tm_request request;
+		struct tm_exchange exchange;
+		struct tm_arena arena;
+
+		cr_assert_eq(open_with(&request, &exchange, &arena, params), TM_OK);
+		cr_assert_eq(strlen(request.token), 32);
+		cr_assert_eq(strcmp(request.token, id) == 0, cases[i].taken, "%s", cases[i].param);
+		if (cases[i].taken)
+			cr_assert_str_eq(request.id, id, "and is its name for everybody");
+		tm_arena_clear(&arena);
+	}
+}
+
 Test(request, refuses_a_request_id_of_129_bytes)
 {
 	char param[160] = "HTTP_X_REQUEST_ID=";

@@ -8,7 +8,8 @@
 --          begin  request, lock_ms        lock_ms: it counts as dead after that
 --          done   ttl_ms, name, value...  the answer, kept for so long; request is among it
 --          drop                           it failed in a way that may pass: the next one runs
--- returns  begin: {"begun"}; {"running"}; {"other"} asked something else under this key;
+-- returns  begin: {"begun"}, also of one with the token of the lock: the web server sends a request
+--          again whose worker has died; {"running"}; {"other"} asked something else under this key;
 --          {"done", name, value...}
 --          done, drop: 1; 0 where the lock has lapsed and another runs or has answered
 
@@ -16,7 +17,7 @@ local key, op, token = KEYS[1], ARGV[1], ARGV[2]
 local owner = redis.call('HMGET', key, 'token', 'request')
 
 if op == 'begin' then
-	if not owner[2] then
+	if not owner[2] or (owner[1] == token and owner[2] == ARGV[3]) then
 		redis.call('HSET', key, 'token', token, 'request', ARGV[3])
 		redis.call('PEXPIRE', key, ARGV[4])
 		return { 'begun' }

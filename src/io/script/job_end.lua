@@ -1,16 +1,17 @@
 -- What becomes of an item in a worker's hand. See flow/jobs.h.
 --
 -- KEYS[1]  stream of items, KEYS[2] items put aside, KEYS[3] claim of the batch's id
+-- KEYS[4]  count of items that completed after a worker had died over them
 -- ARGV     entry, index, op, then
---          finish  "completed" or "failed", the result
---          back    delay_ms, deliveries, why ("", "llm_quota" or "llm_unavailable"), keep_ms
+--          finish  "completed" or "failed", the result, keep_ms
+--          back    delay_ms, why ("", "llm_quota" or "llm_unavailable"), keep_ms
 --          renew   consumer, claim_after_ms
 -- returns  finish: 1 this is the item's result; 0 it had one, or its batch is gone
 --          back: 1; 0 as finish; -1 it would come back only after its batch's end: nothing done
 --          renew: 1; 0 another worker has the item
 
 local call = redis.call
-local stream, aside, batch = KEYS[1], KEYS[2], KEYS[3]
+local stream, aside, batch, survivors = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local entry, index, op = ARGV[1], ARGV[2], ARGV[3]
 local state, running = batch .. ':state', batch .. ':running'
 local time = call('TIME')
@@ -54,12 +55,11 @@ if op == 'back' and open then
 			return -1
 		end
 		settle()
-		call('HSET', state, 'd' .. index, ARGV[5])
-		if ARGV[6] ~= '' then
-			call('HSET', state, 'waiting', ARGV[6], 'waiting_until', digits(due))
+		if ARGV[5] ~= '' then
+			call('HSET', state, 'waiting', ARGV[5], 'waiting_until', digits(due))
 		end
 		call('ZADD', aside, digits(due), index .. ' ' .. batch)
-		call('PEXPIRE', aside, ARGV[7])
+		call('PEXPIRE', aside, ARGV[6])
 		release()
 		return 1
 	end
@@ -75,7 +75,10 @@ if open then
 	call('HSETNX', batch .. ':results', index, result)
 	call('PEXPIRE', batch .. ':results', call('PTTL', state))
 	call('HDEL', batch .. ':items', index)
-	call('HDEL', state, 'd' .. index)
+	if call('HDEL', state, 'lost' .. index, 'base' .. index) > 0 and kind == 'completed' then
+		call('INCR', survivors)
+		call('PEXPIRE', survivors, ARGV[6])
+	end
 	call('HINCRBY', state, kind, 1)
 	local s = call('HMGET', state, 'total', 'completed', 'failed', 'cancelled', 'status', 'ttl')
 	if tonumber(s[1]) == s[2] + s[3] + s[4] then

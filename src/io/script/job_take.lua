@@ -1,16 +1,17 @@
 -- One item for a job worker: first what a dead worker has left behind, then the oldest new one.
 -- See flow/jobs.h.
 --
--- KEYS[1]  stream of items, KEYS[2] items put aside, by the time they are due
+-- KEYS[1]  stream of items, KEYS[2] items put aside, by the time they are due,
+--          KEYS[3] count of items that completed after a worker had died over them
 -- ARGV     consumer (the worker's name), claim_after_ms, deliveries_max, keep_ms, tidy (1: forget
 --          workers that are long gone)
--- returns  {"none"}, or {"run" or "poison", entry, batch, index, deliveries, request,
+-- returns  {"none"}, or {"run" or "poison", entry, batch, index, deaths, request,
 --          the batch's state: name, value, ...}
 
 local call, pcall_ = redis.call, redis.pcall
-local stream, aside, consumer = KEYS[1], KEYS[2], ARGV[1]
+local stream, aside, survivors, consumer = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local claim_after, most = tonumber(ARGV[2]), tonumber(ARGV[3])
-local LOOKS, GONE_MS = 100, 600000
+local LOOKS, GONE_MS, PATIENCE = 100, 600000, 10
 local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local touched = false
@@ -43,9 +44,23 @@ local function release(batch)
 	end
 end
 
--- Deliveries of entries before this one, when the item was put aside.
-local function earlier(batch, index)
-	return tonumber(call('HGET', batch .. ':state', 'd' .. index) or 0)
+-- A worker has died over this item.
+local function count_loss(batch, index)
+	local state = batch .. ':state'
+	if call('EXISTS', state) == 1 and call('HINCRBY', state, 'lost' .. index, 1) == 1 then
+		call('HSET', state, 'base' .. index, call('GET', survivors) or 0)
+	end
+end
+
+-- How often workers have died over it, and whether that is enough to call it poison. Where other
+-- items that were lost likewise have completed meanwhile, workers die of something else, and each
+-- of those takes one death off this one.
+local function judge(batch, index)
+	local l = call('HMGET', batch .. ':state', 'lost' .. index, 'base' .. index)
+	local lost = tonumber(l[1] or 0)
+	local excused = tonumber(call('GET', survivors) or 0) - tonumber(l[2] or 0)
+	local enough = lost - math.max(excused, 0) >= most or lost >= most * PATIENCE
+	return lost, lost > 0 and enough
 end
 
 local function wake()
@@ -57,7 +72,7 @@ local function wake()
 	end
 end
 
--- entry and its deliveries, of a worker that has not been heard of for too long
+-- an entry of a worker that has not been heard of for too long
 local function lost()
 	local pending = pcall_('XPENDING', stream, 'workers', '-', '+', 1000)
 	if pending.err then
@@ -67,7 +82,7 @@ local function lost()
 		if p[3] >= claim_after then
 			local got = call('XCLAIM', stream, 'workers', consumer, claim_after, p[1])
 			if got[1] then
-				return got[1], p[4] + 1
+				return got[1]
 			end
 			call('XACK', stream, 'workers', p[1])
 		end
@@ -87,13 +102,13 @@ local function new()
 		got = call(unpack(words))
 	end
 	if got and got[1] then
-		return got[1][2][1], 1
+		return got[1][2][1]
 	end
 	return nil
 end
 
 -- Why an item does not run now; nil: it does. The entry is gone then.
-local function held_back(entry, batch, index, deliveries)
+local function held_back(entry, batch, index)
 	local state = batch .. ':state'
 	local s = call('HMGET', state, 'status', 'concurrency', 'waiting_until')
 	if not s[1] or call('HEXISTS', batch .. ':items', index) == 0 then
@@ -103,7 +118,6 @@ local function held_back(entry, batch, index, deliveries)
 	end
 	if s[2] and tonumber(s[3] or 0) > now then
 		settle(entry)
-		call('HSET', state, 'd' .. index, deliveries - 1)
 		put_aside(batch, index, tonumber(s[3]))
 		return 'waits'
 	end
@@ -111,7 +125,6 @@ local function held_back(entry, batch, index, deliveries)
 	call('ZREMRANGEBYSCORE', running, '-inf', digits(now))
 	if not call('ZSCORE', running, index) and call('ZCARD', running) >= tonumber(s[2]) then
 		settle(entry)
-		call('HSET', state, 'd' .. index, deliveries - 1)
 		call('ZADD', batch .. ':parked', index, index)
 		call('PEXPIRE', batch .. ':parked', call('PTTL', state))
 		put_aside(batch, index, now + claim_after)
@@ -147,10 +160,8 @@ end
 
 local function take()
 	for _ = 1, LOOKS do
-		local entry, deliveries = lost()
-		if not entry then
-			entry, deliveries = new()
-		end
+		local claimed = lost()
+		local entry = claimed or new()
 		if not entry then
 			return { 'none' }
 		end
@@ -160,11 +171,14 @@ local function take()
 			fields[entry[2][i]] = entry[2][i + 1]
 		end
 		local batch, index = fields.b, fields.i
-		deliveries = deliveries + earlier(batch, index)
-		if not held_back(entry[1], batch, index, deliveries) then
+		if claimed then
+			count_loss(batch, index)
+		end
+		if not held_back(entry[1], batch, index) then
 			start(batch, index)
-			local answer = { deliveries > most and 'poison' or 'run', entry[1], batch,
-				index, digits(deliveries), call('HGET', batch .. ':items', index) }
+			local deaths, poison = judge(batch, index)
+			local answer = { poison and 'poison' or 'run', entry[1], batch, index,
+				digits(deaths), call('HGET', batch .. ':items', index) }
 			for _, word in ipairs(call('HGETALL', batch .. ':state')) do
 				answer[#answer + 1] = word
 			end
@@ -180,7 +194,8 @@ end
 wake()
 local answer = take()
 if touched then
-	call('PEXPIRE', stream, ARGV[4])
-	call('PEXPIRE', aside, ARGV[4])
+	for _, key in ipairs(KEYS) do
+		call('PEXPIRE', key, ARGV[4])
+	end
 end
 return answer
