@@ -226,6 +226,16 @@ static int run_job_worker(void *arg, struct tm_child *child)
 	return tm_jobs_run(arg, false, child);
 }
 
+/* Whether some provider's certificate will be checked against the system's authorities. */
+static bool trusts_system(const struct tm_settings *settings)
+{
+	for (size_t i = 0; i < settings->providers_count; i++)
+		if (strncmp(settings->providers[i].url, "https:", 6) == 0 &&
+		    !settings->providers[i].ca_file[0])
+			return true;
+	return false;
+}
+
 static int run_pool(struct tm_settings *settings)
 {
 	struct tm_pool pool = {
@@ -252,6 +262,8 @@ static int run_pool(struct tm_settings *settings)
 		report(NULL, "cannot set up HTTP and TLS");
 		return EXIT_FAILURE;
 	}
+	if (trusts_system(settings))
+		tm_http_preload();
 	if (tm_master_run(&pool) == TM_OK)
 		status = EXIT_SUCCESS;
 	tm_http_exit_main();

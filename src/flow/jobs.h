@@ -13,8 +13,8 @@
  *   <prefix>jobs:batches     claims by the time of their making, for lists
  *   <prefix>jobs:survivors   how many items completed after a worker had died over them
  *   <prefix>batch:{user:id}  the claim (api/batch); beside it
- *     :state     hash: who, when, status, counts; of an item whose worker died: lost<index> how
- *                often, base<index> survivors when it began
+ *     :state     hash: who, when, status, counts; of an item that has been begun: lost<index> how
+ *                often its worker has died, base<index> survivors when it was begun first
  *     :items     hash: index to request, while there is no result
  *     :results   hash: index to result
  *     :running   indexes in a worker's hand, with the time their leases lapse
@@ -22,7 +22,8 @@
  *
  * An item over which workers die is poison after jobs.deliveries_max deaths. A death that may have
  * another cause is not held against it: whenever another item that was lost with its worker
- * completes, workers are being killed, and every item that was lost by then may be lost once more.
+ * completes, workers are being killed, and every item that was begun by then may be lost once more.
+ * From the second death on it rests before it is tried again, by jobs.claim_after more each time.
  *
  * The stream and a batch's keys lie in different slots and are changed together: this needs one
  * Redis, with or without Sentinel, no Cluster. Redis 6.2 or newer.

@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/ca.h"
+
 enum {
 	SPARE_HANDLES = 8,
 	CONNECTIONS_MAX = 16,
@@ -50,15 +52,19 @@ struct tm_http_call {
 
 /* The system's CA file; "" when none was found and curl's defaults must do. */
 static const char *system_ca = "";
+static bool own_store;		/* curl's TLS library takes the store of io/ca */
 
 static const char *find_system_ca(void)
 {
+	const char *chosen = getenv("SSL_CERT_FILE");
 	static const char *const usual[] = {
 		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
 		"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
 	};
 	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
+	if (chosen && chosen[0])
+		return chosen;
 #if LIBCURL_VERSION_NUM >= 0x074600
 	if (info->age >= CURLVERSION_SEVENTH && info->cainfo && access(info->cainfo, R_OK) == 0)
 		return info->cainfo;
@@ -76,11 +82,20 @@ enum tm_err tm_http_init_main(void)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return TM_EIO;
 	system_ca = find_system_ca();
+	own_store = system_ca[0] && tm_ca_fits(curl_version_info(CURLVERSION_NOW)->ssl_version);
 	return TM_OK;
+}
+
+void tm_http_preload(void)
+{
+	enum tm_err err = own_store ? tm_ca_load(system_ca) : TM_OK;
+
+	(void)err;	/* whoever needs it tries again, and tells */
 }
 
 void tm_http_exit_main(void)
 {
+	tm_ca_free();
 	curl_global_cleanup();
 }
 
@@ -255,6 +270,20 @@ static CURLcode set_fixed(CURL *easy)
 	return code;
 }
 
+static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
+{
+	(void)easy;
+	(void)arg;
+	switch (tm_ca_use(system_ca, ssl_ctx)) {
+	case TM_OK:
+		return CURLE_OK;
+	case TM_ENOMEM:
+		return CURLE_OUT_OF_MEMORY;
+	default:
+		return CURLE_SSL_CACERT_BADFILE;
+	}
+}
+
 /* Options of TLS. A curl that knows no HTTP/2 refuses the version: it then speaks 1.1. */
 static CURLcode set_tls(CURL *easy, const char *url, const char *ca_file)
 {
@@ -266,10 +295,15 @@ static CURLcode set_tls(CURL *easy, const char *url, const char *ca_file)
 		SET(CURLOPT_PIPEWAIT, 1L);
 	if (!ca_file || !ca_file[0])
 		ca_file = system_ca;
-	if (ca_file[0]) {
-		/* with a CA directory set curl reads all certificates anew for each connection */
+	if (!ca_file[0])
+		return code;
+	/* with a CA directory set curl reads all certificates anew for each connection */
+	SET(CURLOPT_CAPATH, NULL);
+	if (ca_file == system_ca && own_store) {
+		SET(CURLOPT_CAINFO, NULL);
+		SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	} else {
 		SET(CURLOPT_CAINFO, ca_file);
-		SET(CURLOPT_CAPATH, NULL);
 	}
 	return code;
 }

@@ -23,6 +23,10 @@ struct tm_http_call;	/* one transfer */
 TM_CHECK enum tm_err tm_http_init_main(void);
 void tm_http_exit_main(void);
 
+/* Also before a fork, where calls will need them: reads the certificates that are the default for
+ * https, once for all processes. Without it, and where it fails, each reads them when it must. */
+void tm_http_preload(void);
+
 /* Per process, after the fork. TM_OK, TM_ENOMEM. Free takes NULL; calls end before it. */
 TM_CHECK enum tm_err tm_http_new(struct tm_http **out);
 void tm_http_free(struct tm_http *http);
@@ -33,7 +37,7 @@ struct tm_http_request {
 	const char *const *headers;	/* "Name: value", NULL-terminated */
 	const char *body;		/* POST when not NULL; must live until the call ends */
 	size_t body_len;
-	const char *ca_file;		/* PEM; "" for the system's */
+	const char *ca_file;		/* PEM; "" for SSL_CERT_FILE's, else the system's */
 	int64_t connect_ms;		/* longest wait for a connection, TLS included */
 	int64_t total_ms;		/* longest whole transfer */
 	size_t answer_max;		/* bytes; a longer answer fails with TM_ESIZE */

@@ -34,6 +34,15 @@ def test_a_certificate_of_the_configured_authority_is_good(site, llm, authority,
     assert server.connections == 1    # one handshake serves them all
 
 
+@pytest.mark.parametrize("shape", ["nginx", "mod_fcgid", "cgi"])
+def test_the_environment_may_name_the_authorities(site, llm, authority, shape):
+    """Where a provider does not, as other programs with OpenSSL do it."""
+    server = llm(host="localhost", certificate=authority.certificate())
+    one = site(server=shape, llm=server, settings=FREE, providers=conf(server),
+               env={"SSL_CERT_FILE": str(authority.ca_file)})
+    assert one.process(TEXT).status == 200, one.log
+
+
 HTTP2 = """daemon off; worker_processes 1; pid {dir}/run/h2.pid; error_log {dir}/log/h2-error.log;
 events {{ worker_connections 64; }}
 http {{

@@ -247,16 +247,36 @@ Test(jobs, renewed_item_is_not_claimed, .init = begin, .fini = end)
 	cr_assert_eq(take(&two).deaths, 1);
 }
 
+/* Takes the next item; what rests has rested. */
+static struct tm_job take_rested(void)
+{
+	struct tm_job job;
+
+	if (tm_jobs_take(&one, &arena, &job) == TM_ENOENT) {
+		(void)ask("ZUNIONSTORE tm:jobs:later 1 tm:jobs:later WEIGHTS 0");
+		job = take(&one);
+	}
+	return job;
+}
+
+/* Takes an item, loses its worker. */
+static struct tm_job lose(void)
+{
+	struct tm_job job = take_rested();
+
+	age(&job, 60000);
+	return job;
+}
+
 Test(jobs, item_that_kills_its_workers_ends_as_poison, .init = begin, .fini = end)
 {
 	struct tm_job job;
 
 	submit(1, 5);
 	for (int64_t i = 0; i < 3; i++) {
-		job = take(&one);
+		job = lose();
 		cr_assert_eq(job.deaths, i);
 		cr_assert_not(job.poison, "death %" PRId64, i);
-		age(&job, 60000);
 	}
 	job = take(&two);
 	cr_assert(job.poison);
@@ -265,43 +285,47 @@ Test(jobs, item_that_kills_its_workers_ends_as_poison, .init = begin, .fini = en
 	cr_assert_eq(ask("EXISTS tm:jobs:survivors"), 0, "a poisonous one is no survivor");
 }
 
-/* Takes the item, loses its worker. */
-static struct tm_job lose(void)
+Test(jobs, item_rests_from_the_second_death_on_and_frees_its_place, .init = begin, .fini = end)
 {
-	struct tm_job job = take(&one);
+	struct tm_job job;
 
+	submit(2, 1);
+	(void)lose();
+	job = take(&one);
+	cr_assert_eq(job.index, 0, "after the first death it runs at once");
+	take_nothing(&two);
 	age(&job, 60000);
-	return job;
+	cr_assert_eq(take(&two).index, 1);
+	cr_assert_eq(ask("ZCARD tm:jobs:later"), 1);
+	cr_assert_eq(ask("ZCOUNT tm:jobs:later -inf 1"), 0);
+	all_keys_expire();
 }
 
 Test(jobs, survivors_excuse_what_was_lost_with_them, .init = begin, .fini = end)
 {
-	struct tm_job other;
+	struct tm_job mine, other;
 
 	submit(1, 5);
 	(void)lose();
-	cr_assert_eq(submit_as("tm:batch:{bob:b1}", 3, 0, 5), TM_OK);
+	cr_assert_eq(submit_as("tm:batch:{bob:b1}", 2, 0, 5), TM_OK);
+	mine = take(&two);
+	cr_assert_str_eq(mine.batch.key, key);
 	for (size_t i = 0; i < 2; i++) {
-		struct tm_job mine = take(&two);	/* stays in a living worker's hand */
-
-		cr_assert_str_eq(mine.batch.key, key);
-		other = take(&one);
-		age(&other, 60000);
+		(void)lose();
 		other = take(&one);
 		cr_assert_eq(other.deaths, 1);
+		cr_assert_eq(other.index, i);
 		cr_assert_eq(finish(&one, &other, "{}"), TM_OK);
-		age(&mine, 60000);
 	}
 	cr_assert_eq(ask("HEXISTS tm:batch:{bob:b1}:state lost0"), 0, "what is over leaves no trace");
-	for (int64_t deaths = 3; deaths < 5; deaths++) {
-		struct tm_job mine = lose();
-
+	cr_assert_eq(ask("HEXISTS tm:batch:{bob:b1}:state base0"), 0);
+	age(&mine, 60000);
+	for (int64_t deaths = 2; deaths < 5; deaths++) {
+		mine = lose();
 		cr_assert_eq(mine.deaths, deaths);
 		cr_assert_not(mine.poison, "death %" PRId64, deaths);
 	}
-	cr_assert(lose().poison, "two survivors excuse two deaths, no more");
-	other = take(&two);
-	cr_assert_eq(finish(&two, &other, "{}"), TM_OK);
+	cr_assert(take(&one).poison, "two survivors excuse two deaths, no more");
 	all_keys_expire();
 }
 
@@ -323,9 +347,8 @@ Test(jobs, patience_has_an_end, .init = begin, .fini = end)
 {
 	submit(1, 5);
 	(void)lose();
-	(void)lose();	/* takes note of the first loss */
 	(void)ask("SET tm:jobs:survivors 1000 PX 60000");
-	for (int i = 2; i < 30; i++)
+	for (int i = 1; i < 30; i++)
 		cr_assert_not(lose().poison, "death %d", i);
 	cr_assert(take(&one).poison);
 }

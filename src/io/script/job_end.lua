@@ -55,6 +55,7 @@ if op == 'back' and open then
 			return -1
 		end
 		settle()
+		call('HDEL', state, 'base' .. index)
 		if ARGV[5] ~= '' then
 			call('HSET', state, 'waiting', ARGV[5], 'waiting_until', digits(due))
 		end
@@ -75,7 +76,8 @@ if open then
 	call('HSETNX', batch .. ':results', index, result)
 	call('PEXPIRE', batch .. ':results', call('PTTL', state))
 	call('HDEL', batch .. ':items', index)
-	if call('HDEL', state, 'lost' .. index, 'base' .. index) > 0 and kind == 'completed' then
+	call('HDEL', state, 'base' .. index)
+	if call('HDEL', state, 'lost' .. index) == 1 and kind == 'completed' then
 		call('INCR', survivors)
 		call('PEXPIRE', survivors, ARGV[6])
 	end

@@ -47,12 +47,12 @@ end
 -- A worker has died over this item.
 local function count_loss(batch, index)
 	local state = batch .. ':state'
-	if call('EXISTS', state) == 1 and call('HINCRBY', state, 'lost' .. index, 1) == 1 then
-		call('HSET', state, 'base' .. index, call('GET', survivors) or 0)
+	if call('EXISTS', state) == 1 then
+		call('HINCRBY', state, 'lost' .. index, 1)
 	end
 end
 
--- How often workers have died over it, and whether that is enough to call it poison. Where other
+-- How often workers have died over an item, and whether that is enough to call it poison. Where other
 -- items that were lost likewise have completed meanwhile, workers die of something else, and each
 -- of those takes one death off this one.
 local function judge(batch, index)
@@ -107,8 +107,9 @@ local function new()
 	return nil
 end
 
--- Why an item does not run now; nil: it does. The entry is gone then.
-local function held_back(entry, batch, index)
+-- Why an item does not run now; nil: it does. The entry is gone then. claimed: from a worker that
+-- died.
+local function held_back(entry, batch, index, claimed)
 	local state = batch .. ':state'
 	local s = call('HMGET', state, 'status', 'concurrency', 'waiting_until')
 	if not s[1] or call('HEXISTS', batch .. ':items', index) == 0 then
@@ -120,6 +121,14 @@ local function held_back(entry, batch, index)
 		settle(entry)
 		put_aside(batch, index, tonumber(s[3]))
 		return 'waits'
+	end
+	local deaths, poison = judge(batch, index)
+	if claimed and deaths > 1 and not poison then
+		settle(entry)
+		call('ZREM', batch .. ':running', index)
+		put_aside(batch, index, now + (deaths - 1) * claim_after)
+		release(batch)
+		return 'rests'
 	end
 	local running = batch .. ':running'
 	call('ZREMRANGEBYSCORE', running, '-inf', digits(now))
@@ -137,6 +146,7 @@ local function start(batch, index)
 	local state = batch .. ':state'
 	call('ZADD', batch .. ':running', digits(now + claim_after), index)
 	call('PEXPIRE', batch .. ':running', call('PTTL', state))
+	call('HSETNX', state, 'base' .. index, call('GET', survivors) or 0)
 	if call('HGET', state, 'status') == 'pending' then
 		call('HSET', state, 'status', 'processing')
 	end
@@ -174,7 +184,7 @@ local function take()
 		if claimed then
 			count_loss(batch, index)
 		end
-		if not held_back(entry[1], batch, index) then
+		if not held_back(entry[1], batch, index, claimed) then
 			start(batch, index)
 			local deaths, poison = judge(batch, index)
 			local answer = { poison and 'poison' or 'run', entry[1], batch, index,
