@@ -11,17 +11,20 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/digest.h"
+
 enum {
 	URL_MAX = 1024,
 	HOST_MAX = 253,		/* RFC 1035's 255 on the wire */
-	SOCKET_PATH_MAX = 107,	/* sun_path with its NUL */
-	REDIS_DB_MAX = 65535
+	REDIS_PORT = 6379, REDIS_DB_MAX = 65535
 };
 
+/* [user@]host[:port]; user NULL and port 0 where there is none. */
 struct authority {
+	const char *user, *user_end;
 	const char *host;
 	size_t host_len;
-	bool user;
+	int64_t port;
 };
 
 static enum tm_err mistake(char *why, size_t why_bytes, const char *text)
@@ -31,9 +34,9 @@ static enum tm_err mistake(char *why, size_t why_bytes, const char *text)
 }
 
 /* Digits between at and end that make a number from min to max. */
-static bool number_within(const char *at, const char *end, long min, long max)
+static bool read_number(const char *at, const char *end, int64_t min, int64_t max, int64_t *out)
 {
-	long value = 0;
+	int64_t value = 0;
 
 	if (at == end)
 		return false;
@@ -44,6 +47,7 @@ static bool number_within(const char *at, const char *end, long min, long max)
 		if (value > max)
 			return false;
 	}
+	*out = value;
 	return value >= min;
 }
 
@@ -105,7 +109,7 @@ static enum tm_err read_authority(const char *at, const char *end, struct author
 {
 	const char *user = memrchr(at, '@', (size_t)(end - at)), *colon, *from;
 
-	out->user = user != NULL;
+	*out = (struct authority){.user = user ? at : NULL, .user_end = user};
 	if (user)
 		at = user + 1;
 	from = at < end && *at == '[' ? memchr(at, ']', (size_t)(end - at)) : at;
@@ -116,7 +120,7 @@ static enum tm_err read_authority(const char *at, const char *end, struct author
 		return mistake(why, why_bytes, "the URL names no host");
 	if (!host_valid(out->host, out->host_len))
 		return mistake(why, why_bytes, "the URL's host is neither a name nor an address");
-	if (colon && !number_within(colon + 1, end, 1, 65535))
+	if (colon && !read_number(colon + 1, end, 1, 65535, &out->port))
 		return mistake(why, why_bytes, "the URL's port is not a number from 1 to 65535");
 	return TM_OK;
 }
@@ -158,7 +162,31 @@ enum tm_err tm_url_check_provider(const char *url, bool insecure, char *why, siz
 	return TM_OK;
 }
 
-static enum tm_err check_unix(const char *path, char *why, size_t why_bytes)
+/* Copies [from, end) with %XX decoded. False: it is too long, or not well written. */
+static bool copy_decoded(char *out, size_t size, const char *from, const char *end)
+{
+	size_t len = 0;
+
+	for (; from < end; from++) {
+		uint8_t byte = (uint8_t)*from;
+
+		if (*from == '%') {
+			const char digits[] = {end - from > 2 ? from[1] : '\0', from[2], '\0'};
+
+			if (tm_digest_unhex(digits, &byte, 1) != TM_OK || byte == 0)
+				return false;
+			from += 2;
+		}
+		if (len + 1 >= size)
+			return false;
+		out[len++] = (char)byte;
+	}
+	out[len] = '\0';
+	return true;
+}
+
+static enum tm_err read_unix(const char *path, struct tm_url_redis *out, char *why,
+			     size_t why_bytes)
 {
 	const char *query = strchr(path, '?');
 	size_t len = query ? (size_t)(query - path) : strlen(path);
@@ -166,38 +194,74 @@ static enum tm_err check_unix(const char *path, char *why, size_t why_bytes)
 	if (path[0] != '/' || len < 2)
 		return mistake(why, why_bytes,
 			       "unix:// is followed by an absolute path: unix:///run/...");
-	if (len > SOCKET_PATH_MAX)
+	if (len >= sizeof(out->path))
 		return mistake(why, why_bytes, "the path is longer than 107 bytes");
 	if (query && (strncmp(query, "?db=", 4) != 0 ||
-		      !number_within(query + 4, query + strlen(query), 0, REDIS_DB_MAX)))
+		      !read_number(query + 4, query + strlen(query), 0, REDIS_DB_MAX, &out->db)))
 		return mistake(why, why_bytes, "the path may be followed by ?db=N only");
+	memcpy(out->path, path, len);
 	return TM_OK;
+}
+
+static bool read_login(const struct authority *authority, struct tm_url_redis *out)
+{
+	const char *from = authority->user, *end = authority->user_end;
+	const char *colon = from ? memchr(from, ':', (size_t)(end - from)) : NULL;
+
+	if (!from)
+		return true;
+	return copy_decoded(out->username, sizeof(out->username), from, colon ? colon : end) &&
+	       (!colon || copy_decoded(out->password, sizeof(out->password), colon + 1, end));
+}
+
+static enum tm_err read_tcp(const char *at, struct tm_url_redis *out, char *why, size_t why_bytes)
+{
+	struct authority authority;
+	const char *end = at + strcspn(at, "/?#");
+	enum tm_err err = read_authority(at, end, &authority, why, why_bytes);
+	size_t bracket;
+
+	if (err != TM_OK)
+		return err;
+	if (!read_login(&authority, out))
+		return mistake(why, why_bytes, "the URL's user or password is longer than 255 "
+			       "bytes or has a % that two hex digits do not follow");
+	bracket = authority.host[0] == '[';
+	memcpy(out->host, authority.host + bracket, authority.host_len - 2 * bracket);
+	out->port = authority.port ? (int)authority.port : REDIS_PORT;
+	if (*end == '\0' || strcmp(end, "/") == 0)
+		return TM_OK;
+	if (*end != '/' || !read_number(end + 1, end + strlen(end), 0, REDIS_DB_MAX, &out->db))
+		return mistake(why, why_bytes,
+			       "the host may be followed by /N, a database number, only");
+	return TM_OK;
+}
+
+enum tm_err tm_url_read_redis(const char *url, struct tm_url_redis *out, char *why,
+			      size_t why_bytes)
+{
+	enum tm_err err = check_text(url, why, why_bytes);
+
+	*out = (struct tm_url_redis){.port = 0};
+	if (err == TM_OK && strncmp(url, "unix://", 7) == 0)
+		err = read_unix(url + 7, out, why, why_bytes);
+	else if (err == TM_OK && strncmp(url, "redis://", 8) == 0)
+		err = read_tcp(url + 8, out, why, why_bytes);
+	else if (err == TM_OK && strncmp(url, "rediss://", 9) == 0)
+		err = mistake(why, why_bytes, "TLS to Redis is not supported: use a Unix socket, "
+			      "or a tunnel such as stunnel");
+	else if (err == TM_OK)
+		err = mistake(why, why_bytes, "the URL begins with neither redis:// nor unix:///");
+	if (err != TM_OK)
+		tm_digest_wipe(out, sizeof(*out));
+	return err;
 }
 
 enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_bytes)
 {
-	struct authority authority;
-	const char *at, *end;
-	enum tm_err err = check_text(url, why, why_bytes);
+	struct tm_url_redis parts;
+	enum tm_err err = tm_url_read_redis(url, &parts, why, why_bytes);
 
-	if (err != TM_OK)
-		return err;
-	if (strncmp(url, "unix://", 7) == 0)
-		return check_unix(url + 7, why, why_bytes);
-	if (strncmp(url, "rediss://", 9) == 0)
-		return mistake(why, why_bytes, "TLS to Redis is not supported: use a Unix socket, "
-			       "or a tunnel such as stunnel");
-	if (strncmp(url, "redis://", 8) != 0)
-		return mistake(why, why_bytes, "the URL begins with neither redis:// nor unix:///");
-	at = url + 8;
-	end = at + strcspn(at, "/?#");
-	err = read_authority(at, end, &authority, why, why_bytes);
-	if (err != TM_OK)
-		return err;
-	if (*end == '\0' || strcmp(end, "/") == 0)
-		return TM_OK;
-	if (*end != '/' || !number_within(end + 1, end + strlen(end), 0, REDIS_DB_MAX))
-		return mistake(why, why_bytes,
-			       "the host may be followed by /N, a database number, only");
-	return TM_OK;
+	tm_digest_wipe(&parts, sizeof(parts));
+	return err;
 }

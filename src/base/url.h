@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -19,7 +20,21 @@
 TM_CHECK enum tm_err tm_url_check_provider(const char *url, bool insecure, char *why,
 					   size_t why_bytes);
 
-/* redis://[user[:password]@]host[:port][/db] or unix:///path[?db=N]. As above. */
+/* What the URL of a Redis says. */
+struct tm_url_redis {
+	char path[108];		/* of a Unix socket, as sun_path; "" for TCP */
+	char host[256];		/* without brackets */
+	int port;
+	int64_t db;
+	char username[256], password[256];	/* secret */
+};
+
+/* Takes redis://[user[:password]@]host[:port][/db] or unix:///path[?db=N] apart; user and password
+ * may hold %XX. why as above. TM_OK, or TM_EINVAL and out wiped. */
+TM_CHECK enum tm_err tm_url_read_redis(const char *url, struct tm_url_redis *out, char *why,
+				       size_t why_bytes);
+
+/* The same for its mistakes alone. */
 TM_CHECK enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_bytes);
 
 /* True for localhost, 127.0.0.0/8 and ::1 (in brackets or not); host need not end in a NUL. */

@@ -15,7 +15,8 @@
  * is linked to: only its connections can be given our store. */
 bool tm_ca_fits(const char *library);
 
-/* Reads file (PEM), and gets libssl ready. TM_OK; TM_EINVAL it cannot be read or holds no certificate; TM_ENOMEM. */
+/* Reads file (PEM), and gets libssl ready. TM_OK; TM_EINVAL it cannot be read or holds no
+ * certificate; TM_ENOMEM. */
 TM_CHECK enum tm_err tm_ca_load(const char *file);
 
 /* Gives a connection's SSL_CTX the certificates of file, which is read where it has not been or

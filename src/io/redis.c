@@ -14,8 +14,8 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "io/redis_address.h"
 #include "io/redis_link.h"
-#include "io/redis_url.h"
 #include "io/redis_wire.h"
 
 enum {
@@ -28,7 +28,8 @@ enum {
 enum state { FRESH, UP, DOWN, TRYING };
 
 struct tm_redis {
-	struct tm_redis_url url;
+	struct tm_url_redis url;
+	struct tm_redis_address address;
 	int64_t timeout_ms;
 
 	enum state state;
@@ -83,7 +84,7 @@ static enum tm_err blame(struct tm_redis *redis, enum tm_err err, const char *te
 	return tm_redis_link_blame(&redis->link, err, text);
 }
 
-static bool has_login(const struct tm_redis_url *url)
+static bool has_login(const struct tm_url_redis *url)
 {
 	return url->username[0] || url->password[0];
 }
@@ -91,7 +92,7 @@ static bool has_login(const struct tm_redis_url *url)
 /* Login, database, is it alive, may it be written to, and our scripts. */
 static enum tm_err append_greeting(struct tm_redis *redis)
 {
-	const struct tm_redis_url *url = &redis->url;
+	const struct tm_url_redis *url = &redis->url;
 	struct tm_redis_wire wire;
 	enum tm_err err = TM_ENOMEM;
 
@@ -127,7 +128,8 @@ static enum tm_err start(struct tm_redis *redis)
 	enum tm_err err;
 
 	if (!redis->url.path[0])
-		address = tm_redis_url_address(&redis->url, redis->unreached, tm_clock_mono_ms());
+		address = tm_redis_address_get(&redis->address, redis->url.host, redis->unreached,
+					       tm_clock_mono_ms());
 	if (!address)
 		return blame(redis, TM_EIO, "the host name has no address");
 	err = tm_redis_link_open(&redis->link, &redis->url, address);
@@ -152,7 +154,7 @@ static void learn_scripts(struct tm_redis *redis, const struct tm_reply *replies
 /* All of the greeting's answers are in: is this a server to work with? */
 static enum tm_err judge(struct tm_redis *redis)
 {
-	const struct tm_redis_url *url = &redis->url;
+	const struct tm_url_redis *url = &redis->url;
 	const struct tm_reply *reply = redis->welcomes;
 
 	if (redis->link.refusal[0])
@@ -461,12 +463,13 @@ void tm_redis_end(struct tm_redis *redis)
 
 static enum tm_err configure(struct tm_redis *redis, const struct tm_redis_conf *conf)
 {
-	struct tm_redis_url *url = &redis->url;
+	struct tm_url_redis *url = &redis->url;
 	const char *username = conf->username ? conf->username : "";
 	const char *password = conf->password ? conf->password : "";
 
-	if (!conf->url || tm_redis_url_parse(conf->url, url) != TM_OK || conf->timeout_ms < 1 ||
-	    strlen(username) >= sizeof(url->username) || strlen(password) >= sizeof(url->password))
+	if (!conf->url || tm_url_read_redis(conf->url, url, NULL, 0) != TM_OK ||
+	    conf->timeout_ms < 1 || strlen(username) >= sizeof(url->username) ||
+	    strlen(password) >= sizeof(url->password))
 		return TM_EINVAL;
 	if (username[0])
 		memcpy(url->username, username, strlen(username) + 1);

@@ -266,7 +266,7 @@ void tm_redis_link_close(struct tm_redis_link *link)
 	link->refusal[0] = '\0';
 }
 
-enum tm_err tm_redis_link_open(struct tm_redis_link *link, const struct tm_redis_url *url,
+enum tm_err tm_redis_link_open(struct tm_redis_link *link, const struct tm_url_redis *url,
 			       const char *address)
 {
 	bool local = url->path[0] != '\0';

@@ -12,8 +12,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/url.h"
 #include "io/redis.h"
-#include "io/redis_url.h"
 
 enum {
 	TM_REDIS_ERROR_BYTES = 160,
@@ -45,7 +45,7 @@ struct tm_redis_link {
  * link is closed and zeroed but for sink. As all below that can fail, sets link->error.
  * TM_OK; TM_EIO, TM_ENOMEM.
  */
-TM_CHECK enum tm_err tm_redis_link_open(struct tm_redis_link *link, const struct tm_redis_url *url,
+TM_CHECK enum tm_err tm_redis_link_open(struct tm_redis_link *link, const struct tm_url_redis *url,
 					const char *address);
 
 /* Closes; unsent bytes and missing answers are lost. Takes a closed one. Keeps error. */

@@ -101,6 +101,38 @@ Test(url, takes_good_redis_urls)
 			     urls[i], why);
 }
 
+Test(url, takes_redis_urls_apart)
+{
+	static const struct {
+		const char *text, *path, *host;
+		int port;
+		int64_t db;
+		const char *username, *password;
+	} cases[] = {
+		{"unix:///run/redis.sock", "/run/redis.sock", "", 0, 0, "", ""},
+		{"unix:///run/redis.sock?db=3", "/run/redis.sock", "", 0, 3, "", ""},
+		{"redis://localhost", "", "localhost", 6379, 0, "", ""},
+		{"redis://localhost/", "", "localhost", 6379, 0, "", ""},
+		{"redis://10.0.0.1:7000/15", "", "10.0.0.1", 7000, 15, "", ""},
+		{"redis://[::1]:7000", "", "::1", 7000, 0, "", ""},
+		{"redis://:pass@h", "", "h", 6379, 0, "", "pass"},
+		{"redis://user:p%40ss%2f@h:1/2", "", "h", 1, 2, "user", "p@ss/"},
+		{"redis://user:a@b@h", "", "h", 6379, 0, "user", "a@b"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tm_url_redis url;
+
+		cr_assert_eq(tm_url_read_redis(cases[i].text, &url, NULL, 0), TM_OK, "%s", cases[i].text);
+		cr_assert_str_eq(url.path, cases[i].path, "%s", cases[i].text);
+		cr_assert_str_eq(url.host, cases[i].host, "%s", cases[i].text);
+		cr_assert_eq(url.port, cases[i].port, "%s", cases[i].text);
+		cr_assert_eq(url.db, cases[i].db, "%s", cases[i].text);
+		cr_assert_str_eq(url.username, cases[i].username, "%s", cases[i].text);
+		cr_assert_str_eq(url.password, cases[i].password, "%s", cases[i].text);
+	}
+}
+
 Test(url, refuses_bad_redis_urls)
 {
 	static const struct {
@@ -120,6 +152,13 @@ Test(url, refuses_bad_redis_urls)
 		{"redis://h h", "space"},
 		{"redis://:pass/word@h", "no host"},
 		{"unix://run/redis.sock", "absolute"},
+		{"", "neither"}, {"redis", "neither"}, {"http://h", "neither"},
+		{"redis://:6379", "no host"}, {"redis://h:0", "port"}, {"redis://h:x", "port"},
+		{"redis://h/-1", "database"}, {"redis://[::1", "host"},
+		{"redis://u:%zz@h", "two hex digits"}, {"redis://u:%00@h", "two hex digits"},
+		{"redis://u:%4@h", "two hex digits"}, {"redis://u:%@h", "two hex digits"},
+		{"unix://", "absolute"}, {"unix:///", "absolute"}, {"unix:///s?db=", "?db="},
+		{"unix:///s?database=1", "?db="},
 		{"unix:///", "absolute"},
 		{"unix://", "absolute"},
 		{"unix:///x?db=", "?db=N"},

@@ -52,9 +52,9 @@ local function count_loss(batch, index)
 	end
 end
 
--- How often workers have died over an item, and whether that is enough to call it poison. Where other
--- items that were lost likewise have completed meanwhile, workers die of something else, and each
--- of those takes one death off this one.
+-- How often workers have died over an item, and whether that is enough to call it poison. Where
+-- other items that were lost likewise have completed meanwhile, workers die of something else, and
+-- each of those takes one death off this one.
 local function judge(batch, index)
 	local l = call('HMGET', batch .. ':state', 'lost' .. index, 'base' .. index)
 	local lost = tonumber(l[1] or 0)
