@@ -10,6 +10,9 @@
  * (may be NULL); 0 when len is 0 or the bytes there are malformed. */
 size_t tm_utf8_step(const char *text, size_t len, uint32_t *point);
 
+/* Writes a code point, without a NUL; its length in bytes, 1..4. */
+size_t tm_utf8_put(uint32_t point, char out[4]);
+
 /* True for well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool tm_utf8_valid(const char *text, size_t len);
 

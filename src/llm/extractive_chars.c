@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct range {
@@ -155,30 +157,6 @@ bool tm_ex_is_upper(uint32_t point)
 	return tm_ex_lower(point) != point;
 }
 
-static size_t encode(uint32_t point, char out[4])
-{
-	if (point < 0x80) {
-		out[0] = (char)point;
-		return 1;
-	}
-	if (point < 0x800) {
-		out[0] = (char)(0xC0 | point >> 6);
-		out[1] = (char)(0x80 | (point & 0x3F));
-		return 2;
-	}
-	if (point < 0x10000) {
-		out[0] = (char)(0xE0 | point >> 12);
-		out[1] = (char)(0x80 | (point >> 6 & 0x3F));
-		out[2] = (char)(0x80 | (point & 0x3F));
-		return 3;
-	}
-	out[0] = (char)(0xF0 | point >> 18);
-	out[1] = (char)(0x80 | (point >> 12 & 0x3F));
-	out[2] = (char)(0x80 | (point >> 6 & 0x3F));
-	out[3] = (char)(0x80 | (point & 0x3F));
-	return 4;
-}
-
 size_t tm_ex_fold(const char *word, size_t len, char out[TM_EX_FOLD_BYTES])
 {
 	size_t at = 0, used = 0;
@@ -186,7 +164,7 @@ size_t tm_ex_fold(const char *word, size_t len, char out[TM_EX_FOLD_BYTES])
 	while (at < len) {
 		uint32_t point = tm_ex_lower(tm_ex_next(word, len, &at));
 		char bytes[4];
-		size_t n = encode(point == 0x2019 ? '\'' : point, bytes);
+		size_t n = tm_utf8_put(point == 0x2019 ? '\'' : point, bytes);
 
 		if (used + n >= TM_EX_FOLD_BYTES)
 			break;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum { MARKS_MAX = 8 };
@@ -168,7 +170,7 @@ void tm_guard_letters_begin(struct tm_guard_letters *letters)
 void tm_guard_letters_add(struct tm_guard_letters *letters, const char *bytes, size_t len,
 			  uint32_t point)
 {
-	char latin = '\0', two[2];
+	char latin = '\0', lowered[4];
 
 	letters->count++;
 	if (point >= 0xFF01 && point <= 0xFF5E)
@@ -183,9 +185,7 @@ void tm_guard_letters_add(struct tm_guard_letters *letters, const char *bytes, s
 	point = small(point);
 	letters->alike = letters->alike || look_alike(point);
 	if (point >= 0x370 && point < 0x800) {
-		two[0] = (char)(0xC0 | point >> 6);
-		two[1] = (char)(0x80 | (point & 0x3F));
-		put(letters, two, 2);
+		put(letters, lowered, tm_utf8_put(point, lowered));
 	} else {
 		put(letters, bytes, len);
 	}

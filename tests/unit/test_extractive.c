@@ -457,30 +457,6 @@ static uint32_t step(uint32_t *state)
 	return *state;
 }
 
-static size_t put_point(uint32_t point, char *out)
-{
-	if (point < 0x80) {
-		out[0] = (char)point;
-		return 1;
-	}
-	if (point < 0x800) {
-		out[0] = (char)(0xC0 | point >> 6);
-		out[1] = (char)(0x80 | (point & 0x3F));
-		return 2;
-	}
-	if (point < 0x10000) {
-		out[0] = (char)(0xE0 | point >> 12);
-		out[1] = (char)(0x80 | (point >> 6 & 0x3F));
-		out[2] = (char)(0x80 | (point & 0x3F));
-		return 3;
-	}
-	out[0] = (char)(0xF0 | point >> 18);
-	out[1] = (char)(0x80 | (point >> 12 & 0x3F));
-	out[2] = (char)(0x80 | (point >> 6 & 0x3F));
-	out[3] = (char)(0x80 | (point & 0x3F));
-	return 4;
-}
-
 static uint32_t random_point(uint32_t *state)
 {
 	static const char common[] = " \n.!?\"'-*#[]{}:,1aAeE";
@@ -510,7 +486,7 @@ Test(extractive, random_texts_get_answers_of_the_right_shape)
 		const char *trimmed;
 
 		for (size_t i = 0; i < points; i++)
-			len += put_point(random_point(&state), text + len);
+			len += tm_utf8_put(random_point(&state), text + len);
 		text[len] = '\0';
 		trimmed = text;
 		tm_utf8_trim(&trimmed, &len);

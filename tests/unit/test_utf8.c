@@ -53,24 +53,10 @@ Test(utf8, every_code_point_is_read_back)
 {
 	for (uint32_t point = 0; point <= 0x10FFFF; point++) {
 		char text[4];
-		size_t len;
+		size_t len = tm_utf8_put(point, text);
 		uint32_t read = 0;
 
-		if (point < 0x80) {
-			text[0] = (char)point;
-			len = 1;
-		} else if (point < 0x800) {
-			text[0] = (char)(0xC0 | point >> 6);
-			len = 2;
-		} else if (point < 0x10000) {
-			text[0] = (char)(0xE0 | point >> 12);
-			len = 3;
-		} else {
-			text[0] = (char)(0xF0 | point >> 18);
-			len = 4;
-		}
-		for (size_t i = 1; i < len; i++)
-			text[i] = (char)(0x80 | (point >> 6 * (len - 1 - i) & 0x3F));
+		cr_assert_eq(len, point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4);
 		if (point >= 0xD800 && point <= 0xDFFF) {
 			cr_assert_eq(tm_utf8_step(text, len, &read), 0);
 			continue;
