@@ -321,7 +321,8 @@ void tm_app_handle(struct tm_app *app, struct tm_exchange *exchange)
 	struct tm_usage_event usage = {.key_id = "", .operation = ""};
 	struct tm_context context = context_of(app, &usage);
 
-	tm_redis_poll(app->services.redis);
+	if (!tm_redis_up(app->services.redis))	/* a connection that is up is looked at when used */
+		tm_redis_poll(app->services.redis);
 	answer(app, &context, exchange);
 	tm_exchange_finish(exchange);
 	conclude(app, &usage);

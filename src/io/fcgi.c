@@ -2,7 +2,7 @@
  * FastCGI over libfcgi, with its waits taken away from it.
  *
  * libfcgi reads and writes in blocking calls and knows no deadline. A guard gives it one: while
- * libfcgi has the word, a timer runs, and when it fires, its handler shuts the client's
+ * libfcgi has the word, a timer runs, and when the time is up, its handler shuts the client's
  * connection down, so that the call under way and all later ones end at once. Interrupting the
  * call alone would not do: a peer that sends a byte now and then, or always just in time,
  * would hold the worker for ever.
@@ -25,7 +25,7 @@
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -45,40 +45,57 @@ struct tm_fcgi {
 	bool broken;		/* its client can no longer be reached */
 };
 
-/* The connection under guard. One per process, as the timer is. */
-static volatile sig_atomic_t guard_fd = -1;
+/*
+ * The guard. One per process, as its timer is, which is set as seldom as can be: it goes on running
+ * from guard to guard, and looks, when it fires, how long the present one has still to wait.
+ */
+static volatile sig_atomic_t guard_fd = -1;	/* the connection under guard */
 static volatile sig_atomic_t guard_fired;
+static volatile int64_t guard_until_ms;	/* steady clock; read while guard_fd is set */
+static volatile sig_atomic_t timer_runs;	/* at most until the longest guard would end */
+static timer_t timer;
+
+static void set_timer(int64_t ms)
+{
+	const struct itimerspec when = {
+		.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
+
+	timer_runs = 1;
+	(void)timer_settime(timer, 0, &when, NULL);
+}
 
 static void on_alarm(int signo)
 {
 	int saved = errno;
+	int64_t left_ms;
 
 	(void)signo;
+	timer_runs = 0;
 	if (guard_fd >= 0) {
-		guard_fired = 1;
-		(void)shutdown(guard_fd, SHUT_RDWR);
+		left_ms = guard_until_ms - tm_clock_mono_ms();
+		if (left_ms > 0) {
+			set_timer(left_ms);
+		} else {
+			guard_fired = 1;
+			(void)shutdown(guard_fd, SHUT_RDWR);
+		}
 	}
 	errno = saved;
 }
 
-static void set_timer(int64_t ms)
-{
-	struct itimerval timer = {.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
-
-	(void)setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-static void guard_arm(int fd, int64_t ms)
+/* ms is at most the handle's read_ms. */
+static void guard_arm(const struct tm_fcgi *self, int64_t ms)
 {
 	guard_fired = 0;
-	guard_fd = fd;
-	set_timer(ms);
+	guard_until_ms = tm_clock_mono_ms() + ms;
+	guard_fd = self->request.ipcFd;
+	if (!timer_runs || ms < self->read_ms)
+		set_timer(ms);
 }
 
 /* True when the deadline passed meanwhile. */
 static bool guard_disarm(void)
 {
-	set_timer(0);
 	guard_fd = -1;
 	return guard_fired != 0;
 }
@@ -114,7 +131,7 @@ static enum tm_err fcgi_read(struct tm_exchange *exchange, char *into, size_t ro
 		left = self->body_until_ms - now;
 	if (left <= 0)
 		goto broken;
-	guard_arm(self->request.ipcFd, left);
+	guard_arm(self, left);
 	count = FCGX_GetStr(into, ask, self->request.in);
 	if (guard_disarm() || (count < ask && FCGX_GetError(self->request.in)))
 		goto broken;
@@ -140,7 +157,7 @@ static enum tm_err fcgi_write(struct tm_exchange *exchange, const char *data, si
 		bool sends = self->request.out->stop - self->request.out->wrNext <= piece;
 
 		if (sends)	/* else it only goes into the library's buffer */
-			guard_arm(self->request.ipcFd, self->read_ms);
+			guard_arm(self, self->read_ms);
 		put = FCGX_PutStr(data, piece, self->request.out);
 		if ((sends && guard_disarm()) || put != piece) {
 			self->broken = true;
@@ -159,7 +176,7 @@ static enum tm_err fcgi_flush(struct tm_exchange *exchange)
 
 	if (!self->open || self->broken)
 		return TM_EGONE;
-	guard_arm(self->request.ipcFd, self->read_ms);
+	guard_arm(self, self->read_ms);
 	failed = FCGX_FFlush(self->request.out);
 	if (guard_disarm() || failed) {
 		self->broken = true;
@@ -175,14 +192,19 @@ static int fcgi_fd(struct tm_exchange *exchange)
 	return self->open ? self->request.ipcFd : -1;
 }
 
-/* Closing reads what the client still sends, until it closes: under guard, as it may not. */
+/*
+ * Closing reads what the client still sends, until it closes: under guard, as it may not. Once the
+ * end of its body was read it sends nothing more, and detached from it we need not wait.
+ */
 static void finish(struct tm_fcgi *self)
 {
 	if (!self->open)
 		return;
 	if (self->broken)
 		(void)shutdown(self->request.ipcFd, SHUT_RDWR);
-	guard_arm(self->request.ipcFd, self->read_ms);
+	else if (FCGX_HasSeenEOF(self->request.in))
+		(void)FCGX_Detach(&self->request);
+	guard_arm(self, self->read_ms);
 	FCGX_Finish_r(&self->request);
 	(void)guard_disarm();
 	self->open = false;
@@ -220,11 +242,13 @@ static int init_library(void)
 	return failed;
 }
 
-/* SIGALRM must interrupt (no SA_RESTART) and must get through, whatever we were started with. */
+/* SIGALRM must get through, whatever we were started with. What it interrupts goes on; what it ends
+ * it ends by the shutdown. */
 static int init_signals(void)
 {
-	struct sigaction alarmed = {.sa_handler = on_alarm};
+	struct sigaction alarmed = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
 	struct sigaction ignored = {.sa_handler = SIG_IGN};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
 	sigset_t set;
 
 	sigemptyset(&alarmed.sa_mask);
@@ -232,7 +256,8 @@ static int init_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	return sigaction(SIGPIPE, &ignored, NULL) || sigaction(SIGALRM, &alarmed, NULL) ||
-	       sigprocmask(SIG_UNBLOCK, &set, NULL);
+	       sigprocmask(SIG_UNBLOCK, &set, NULL) ||
+	       timer_create(CLOCK_MONOTONIC, &event, &timer);
 }
 
 enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms)
@@ -242,13 +267,12 @@ enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms)
 
 	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return TM_EIO;
-	if (init_library() || init_signals())
-		return TM_EIO;
 	self = calloc(1, sizeof(*self));
 	if (!self)
 		return TM_ENOMEM;
 	/* No listener for libfcgi: after a broken request it must come back, not accept another. */
-	if (FCGX_InitRequest(&self->request, -1, FCGI_FAIL_ACCEPT_ON_INTR)) {
+	if (init_library() || FCGX_InitRequest(&self->request, -1, FCGI_FAIL_ACCEPT_ON_INTR) ||
+	    init_signals()) {
 		free(self);
 		return TM_EIO;
 	}
@@ -263,6 +287,8 @@ void tm_fcgi_free(struct tm_fcgi *fcgi)
 	if (!fcgi)
 		return;
 	finish(fcgi);
+	(void)timer_delete(timer);
+	timer_runs = 0;
 	free(fcgi);
 }
 
@@ -295,7 +321,7 @@ static void refuse_role(struct tm_fcgi *self)
 				     "Content-Length: 39\r\n\r\n"
 				     "This FastCGI role is not served here.\r\n";
 
-	guard_arm(self->request.ipcFd, self->read_ms);
+	guard_arm(self, self->read_ms);
 	(void)FCGX_PutS("textmill: only the FastCGI role RESPONDER is served here\n",
 			self->request.err);
 	(void)FCGX_PutS(answer, self->request.out);
@@ -321,7 +347,7 @@ enum tm_err tm_fcgi_accept(struct tm_fcgi *fcgi, struct tm_exchange *out)
 
 	request->ipcFd = fd;
 	request->keepConnection = 1;	/* "already open": accept would close it otherwise */
-	guard_arm(fd, fcgi->read_ms);
+	guard_arm(fcgi, fcgi->read_ms);
 	failed = FCGX_Accept_r(request);
 	if (guard_disarm() && !failed) {
 		fcgi->open = true;	/* read at the last moment, but the connection is shut */

@@ -21,7 +21,7 @@ struct tm_fcgi;
  *            a whole body has six times that
  *
  * TM_OK and *out (tm_fcgi_free frees it); TM_ENOMEM, TM_EIO.
- * Takes SIGALRM and ITIMER_REAL, ignores SIGPIPE; other handlers stay as they are.
+ * Takes SIGALRM, ignores SIGPIPE; other handlers stay as they are.
  */
 TM_CHECK enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms);
 void tm_fcgi_free(struct tm_fcgi *fcgi);

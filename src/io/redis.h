@@ -103,7 +103,7 @@ void tm_redis_end(struct tm_redis *redis);
 bool tm_redis_up(const struct tm_redis *redis);
 
 /* Looks, without waiting, for the way back of a lost connection and for answers of send.
- * Call before each request and when the wait for one is over. */
+ * Call when the wait for a request is over, and before each while it is not up. */
 void tm_redis_poll(struct tm_redis *redis);
 
 /* For the caller's ppoll: a descriptor to watch (-1 none) with *events, and *timeout_ms, after
