@@ -244,6 +244,8 @@ enum tm_err tm_job_work(struct tm_context *context, struct tm_jobs *jobs,
 
 	if (err != TM_OK)
 		return err;
+	if (!work.job.poison)
+		tm_jobs_begin(jobs, &work.job);
 	work.renewed_ms = tm_clock_mono_ms();
 	open_request(&work);
 	tm_buf_init(&work.result, RESULT_MAX);

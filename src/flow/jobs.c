@@ -295,19 +295,29 @@ static int queue_end(struct tm_jobs *jobs, const struct end_call *call)
 				     call->argv, call->lens);
 }
 
-void tm_jobs_renew(struct tm_jobs *jobs, const struct tm_job *job)
+static void tell(struct tm_jobs *jobs, const struct tm_job *job, const char *op)
 {
 	char claim_after[NUMBER_BYTES];
 	struct end_call call;
 	enum tm_err err;
 
-	begin_end(&call, jobs, job, "renew");
+	begin_end(&call, jobs, job, op);
 	add_text(&call.words, jobs->worker);
 	add_number(&call.words, claim_after, jobs->settings->jobs.claim_after_ms);
 	(void)queue_end(jobs, &call);
 	err = tm_redis_send(jobs->redis);
 	(void)err;	/* the next one may get through; finish tells in any case */
 	tm_redis_end(jobs->redis);
+}
+
+void tm_jobs_begin(struct tm_jobs *jobs, const struct tm_job *job)
+{
+	tell(jobs, job, "begin");
+}
+
+void tm_jobs_renew(struct tm_jobs *jobs, const struct tm_job *job)
+{
+	tell(jobs, job, "renew");
 }
 
 /* Runs a job_end.lua call that tells how long what lies beside batches is kept. */

@@ -13,8 +13,9 @@
  *   <prefix>jobs:batches     claims by the time of their making, for lists
  *   <prefix>jobs:survivors   how many items completed after a worker had died over them
  *   <prefix>batch:{user:id}  the claim (api/batch); beside it
- *     :state     hash: who, when, status, counts; of an item that has been begun: lost<index> how
- *                often its worker has died, base<index> survivors when it was begun first
+ *     :state     hash: who, when, status, counts; of an item that was given out: base<index>
+ *                survivors when that was first, begun<index> while its worker is known to have it,
+ *                lost<index> how often such a worker has died
  *     :items     hash: index to request, while there is no result
  *     :results   hash: index to result
  *     :running   indexes in a worker's hand, with the time their leases lapse
@@ -88,7 +89,7 @@ struct tm_job {
 	struct tm_job_batch batch;
 	char entry[TM_JOB_ENTRY_BYTES];
 	size_t index;
-	int64_t deaths;			/* of workers that had it in hand */
+	int64_t deaths;			/* of workers that had begun it */
 	bool poison;			/* they died of it */
 	const char *text;		/* the request */
 	size_t len;
@@ -97,7 +98,9 @@ struct tm_job {
 /* Takes the next item. TM_OK; TM_ENOENT none to be had now; else Redis' trouble, or TM_ENOMEM. */
 TM_CHECK enum tm_err tm_jobs_take(struct tm_jobs *jobs, struct tm_arena *arena, struct tm_job *out);
 
-/* It is still worked on. Does not wait. */
+/* To be called before the work: from here on the worker's death is held against the item. And it
+ * is still worked on. Neither waits. */
+void tm_jobs_begin(struct tm_jobs *jobs, const struct tm_job *job);
 void tm_jobs_renew(struct tm_jobs *jobs, const struct tm_job *job);
 
 /* Its result: completed, or failed. TM_OK recorded; TM_EEXIST it had one, or its batch is gone;

@@ -160,7 +160,7 @@ void tm_run_queue_returns(struct tm_run *run, struct tm_run_returns *back)
 
 	if (start->refused) {
 		start->refused = false;
-		back->requests++;
+		back->requests += run->process->charged ? 0 : 1;
 		if (run->flight.leads)
 			(void)tm_flight_queue_dropped(run->services->redis, &run->flight);
 		run->flight.leads = false;

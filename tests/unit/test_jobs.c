@@ -66,6 +66,7 @@ static struct tm_job take(struct tm_jobs *jobs)
 	enum tm_err err = tm_jobs_take(jobs, &arena, &job);
 
 	cr_assert_eq(err, TM_OK, "nothing taken: %s", tm_err_text(err));
+	tm_jobs_begin(jobs, &job);
 	return job;
 }
 
@@ -252,11 +253,12 @@ static struct tm_job take_rested(void)
 {
 	struct tm_job job;
 
-	if (tm_jobs_take(&one, &arena, &job) == TM_ENOENT) {
-		(void)ask("ZUNIONSTORE tm:jobs:later 1 tm:jobs:later WEIGHTS 0");
-		job = take(&one);
+	if (tm_jobs_take(&one, &arena, &job) == TM_OK) {
+		tm_jobs_begin(&one, &job);
+		return job;
 	}
-	return job;
+	(void)ask("ZUNIONSTORE tm:jobs:later 1 tm:jobs:later WEIGHTS 0");
+	return take(&one);
 }
 
 /* Takes an item, loses its worker. */
@@ -351,6 +353,37 @@ Test(jobs, patience_has_an_end, .init = begin, .fini = end)
 	for (int i = 1; i < 30; i++)
 		cr_assert_not(lose().poison, "death %d", i);
 	cr_assert(take(&one).poison);
+}
+
+Test(jobs, item_that_no_worker_heard_of_is_not_held_to_have_killed_any, .init = begin, .fini = end)
+{
+	struct tm_job job;
+
+	submit(1, 5);
+	for (int i = 0; i < 5; i++) {
+		cr_assert_eq(tm_jobs_take(&one, &arena, &job), TM_OK);
+		cr_assert_eq(job.deaths, 0);
+		age(&job, 60000);	/* the answer was lost on its way */
+	}
+	job = take(&one);
+	cr_assert_eq(finish(&one, &job, "{}"), TM_OK);
+	cr_assert_eq(ask("EXISTS tm:jobs:survivors"), 0);
+}
+
+Test(jobs, item_that_is_put_back_keeps_its_excuses, .init = begin, .fini = end)
+{
+	struct tm_job job;
+
+	submit(1, 5);
+	(void)lose();
+	(void)ask("SET tm:jobs:survivors 3 PX 60000");
+	(void)lose();
+	(void)lose();
+	job = take_rested();
+	cr_assert(job.deaths == 3 && !job.poison);
+	cr_assert_eq(tm_jobs_put_back(&one, &job, 0, ""), TM_OK);
+	job = take(&one);
+	cr_assert(job.deaths == 3 && !job.poison);
 }
 
 Test(jobs, putting_back_counts_no_death_and_forgets_none, .init = begin, .fini = end)

@@ -5,10 +5,10 @@
 -- ARGV     entry, index, op, then
 --          finish  "completed" or "failed", the result, keep_ms
 --          back    delay_ms, why ("", "llm_quota" or "llm_unavailable"), keep_ms
---          renew   consumer, claim_after_ms
+--          begin, renew   consumer, claim_after_ms
 -- returns  finish: 1 this is the item's result; 0 it had one, or its batch is gone
 --          back: 1; 0 as finish; -1 it would come back only after its batch's end: nothing done
---          renew: 1; 0 another worker has the item
+--          begin, renew: 1; 0 another worker has the item
 
 local call = redis.call
 local stream, aside, batch, survivors = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -34,13 +34,16 @@ local function release()
 	end
 end
 
-if op == 'renew' then
+if op == 'begin' or op == 'renew' then
 	local mine = call('XPENDING', stream, 'workers', entry, entry, 1, ARGV[4])
 	if not mine[1] then
 		return 0
 	end
 	call('XCLAIM', stream, 'workers', ARGV[4], 0, entry, 'IDLE', 0, 'JUSTID')
 	call('ZADD', running, 'XX', digits(now + tonumber(ARGV[5])), index)
+	if op == 'begin' and call('EXISTS', state) == 1 then
+		call('HSET', state, 'begun' .. index, 1)
+	end
 	return 1
 end
 
@@ -55,7 +58,7 @@ if op == 'back' and open then
 			return -1
 		end
 		settle()
-		call('HDEL', state, 'base' .. index)
+		call('HDEL', state, 'begun' .. index)
 		if ARGV[5] ~= '' then
 			call('HSET', state, 'waiting', ARGV[5], 'waiting_until', digits(due))
 		end
@@ -76,7 +79,7 @@ if open then
 	call('HSETNX', batch .. ':results', index, result)
 	call('PEXPIRE', batch .. ':results', call('PTTL', state))
 	call('HDEL', batch .. ':items', index)
-	call('HDEL', state, 'base' .. index)
+	call('HDEL', state, 'base' .. index, 'begun' .. index)
 	if call('HDEL', state, 'lost' .. index) == 1 and kind == 'completed' then
 		call('INCR', survivors)
 		call('PEXPIRE', survivors, ARGV[6])

@@ -44,11 +44,11 @@ local function release(batch)
 	end
 end
 
--- A worker has died over this item.
+-- A worker that had begun this item has died. One that had not, which never heard that the item
+-- is its own, is no matter.
 local function count_loss(batch, index)
-	local state = batch .. ':state'
-	if call('EXISTS', state) == 1 then
-		call('HINCRBY', state, 'lost' .. index, 1)
+	if call('HDEL', batch .. ':state', 'begun' .. index) == 1 then
+		call('HINCRBY', batch .. ':state', 'lost' .. index, 1)
 	end
 end
 
