@@ -162,6 +162,7 @@ static bool run(struct work *work)
 		.task = work->input.task,
 		.no_cache = work->job.batch.no_cache,
 		.no_store = work->job.batch.no_store,
+		.only_if_cached = work->job.batch.only_if_cached,
 		.charged = true,
 		.deadline_ms = tm_clock_mono_ms() + request->settings->llm.deadline_ms,
 		.watch_fd = -1,
@@ -209,6 +210,9 @@ static void work_on(struct work *work)
 		tm_log(TM_LOG_ERROR, "item %zu of %s was begun %lld times and never finished: it "
 		       "fails", work->job.index, work->job.batch.key, (long long)work->job.deaths);
 		fail(work, "The item could not be finished: every worker that began it died.");
+	} else if (tm_request_override(work->context->request, work->job.batch.overrides,
+				       work->job.batch.overrides_len) != TM_OK) {
+		fail(work, "The settings of the batch's location cannot be applied.");
 	} else if (read_item(work, &json)) {
 		ended = run(work);
 	}

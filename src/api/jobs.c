@@ -139,6 +139,8 @@ static enum tm_err submit(struct tm_context *context, const struct tm_batch *bat
 		.token = request->token,
 		.no_cache = tm_request_cache_control(request, "no-cache"),
 		.no_store = tm_request_cache_control(request, "no-store"),
+		.only_if_cached = tm_request_cache_control(request, "only-if-cached"),
+		.overrides = request->overrides, .overrides_len = request->overrides_len,
 		.concurrency = request->settings->batch.concurrency,
 	};
 	const struct tm_job_item *items = make_items(context, batch);
@@ -249,26 +251,27 @@ static void put_location(struct tm_context *context, const char *id)
 			    last ? (int)(last - path) : 0, path, id);
 }
 
+/* Not beside 200: with that, Location is a redirect that web servers follow themselves (RFC 3875,
+ * 6.3.2). */
+static void accept(struct tm_context *context, const struct tm_batch *batch)
+{
+	context->response->status = 202;
+	put_location(context, batch->id);
+	tm_response_header(context->response, "Preference-Applied", "respond-async");
+}
+
 static void respond(struct tm_context *context, const struct tm_batch *batch)
 {
 	struct tm_response *response = context->response;
 	int64_t seconds = wait_seconds(context->request);
-	struct tm_jobs_view view;
+	struct tm_jobs_view view = {.items = NULL};
 
-	put_location(context, batch->id);
-	if (look(context, batch->id, false, &view) != TM_OK) {
-		response->status = 202;
-		tm_response_header(response, "Preference-Applied", "respond-async");
-		put_pending(&response->body, batch);
-		return;
-	}
-	if (seconds > 0 && wait_for_end(context, batch, seconds, &view)) {
+	if (look(context, batch->id, false, &view) == TM_OK && seconds > 0 &&
+	    wait_for_end(context, batch, seconds, &view))
 		tm_response_headerf(response, "Preference-Applied", "wait=%lld",
 				    (long long)seconds);
-	} else {
-		response->status = 202;
-		tm_response_header(response, "Preference-Applied", "respond-async");
-	}
+	else
+		accept(context, batch);
 	if (view.items)
 		put_view(&response->body, batch->id, &view);
 	else

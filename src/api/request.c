@@ -55,36 +55,67 @@ static void read_ids(struct tm_request *request)
 		tm_random_hex(request->trace_id);
 }
 
-static enum tm_err read_overrides(struct tm_request *request, const struct tm_settings *settings)
+/* Applies "NAME=value". TM_ENOENT: nothing that a location may set. */
+static enum tm_err override(struct tm_request *request, const char *pair)
+{
+	const char *equals = strchr(pair, '=');
+	enum tm_err err;
+	char *name;
+
+	if (strncmp(pair, "TEXTMILL_", 9) != 0 || !equals)
+		return TM_ENOENT;
+	name = tm_arena_dup(request->arena, pair, (size_t)(equals - pair));
+	if (!name)
+		return TM_ENOMEM;
+	if (!tm_settings_overridable(name))
+		return TM_ENOENT;
+	if (request->settings != &request->local) {
+		request->local = *request->settings;
+		request->settings = &request->local;
+	}
+	err = tm_settings_override(&request->local, request->arena, name, equals + 1);
+	if (err == TM_EINVAL)
+		tm_log(TM_LOG_ERROR, "web server configuration: param %s has a bad value", name);
+	return err;
+}
+
+/* Adds a pair to the request's overrides. */
+static enum tm_err note_override(struct tm_request *request, const char *pair)
+{
+	size_t len = strlen(pair) + 1;
+	char *all = tm_arena_alloc(request->arena, request->overrides_len + len);
+
+	if (!all)
+		return TM_ENOMEM;
+	if (request->overrides_len > 0)
+		memcpy(all, request->overrides, request->overrides_len);
+	memcpy(all + request->overrides_len, pair, len);
+	request->overrides = all;
+	request->overrides_len += len;
+	return TM_OK;
+}
+
+static enum tm_err read_overrides(struct tm_request *request)
 {
 	const char *const *params = tm_exchange_params(request->exchange);
 	enum tm_err err = TM_OK;
 
-	request->settings = settings;
-	for (; *params && err == TM_OK; params++) {
-		const char *equals;
-		char *name;
-
-		if (strncmp(*params, "TEXTMILL_", 9) != 0)
-			continue;
-		equals = strchr(*params, '=');
-		if (!equals)
-			continue;
-		name = tm_arena_dup(request->arena, *params, (size_t)(equals - *params));
-		if (!name)
-			return TM_ENOMEM;
-		if (!tm_settings_overridable(name))
-			continue;
-		if (request->settings == settings) {
-			request->local = *settings;
-			request->settings = &request->local;
-		}
-		err = tm_settings_override(&request->local, request->arena, name, equals + 1);
-		if (err == TM_EINVAL)
-			tm_log(TM_LOG_ERROR, "web server configuration: param %s has a bad value",
-			       name);
+	for (; *params && (err == TM_OK || err == TM_ENOENT); params++) {
+		err = override(request, *params);
+		if (err == TM_OK)
+			err = note_override(request, *params);
 	}
-	return err;
+	return err == TM_ENOENT ? TM_OK : err;
+}
+
+enum tm_err tm_request_override(struct tm_request *request, const char *pairs, size_t len)
+{
+	enum tm_err err = TM_OK;
+
+	for (size_t at = 0; at < len && (err == TM_OK || err == TM_ENOENT);
+	     at += strlen(pairs + at) + 1)
+		err = override(request, pairs + at);
+	return err == TM_ENOENT ? TM_OK : err;
 }
 
 static const char *whole_path(const struct tm_request *request)
@@ -106,6 +137,8 @@ enum tm_err tm_request_open(struct tm_request *request, struct tm_exchange *exch
 	request->auth_us = request->redis_us = request->llm_us = 0;
 	request->authenticated = false;
 	request->settings = settings;
+	request->overrides = "";
+	request->overrides_len = 0;
 	request->method = tm_arena_strdup(arena, tm_request_header(request, "REQUEST_METHOD"));
 	if (!request->method) {
 		request->method = "";
@@ -119,7 +152,7 @@ enum tm_err tm_request_open(struct tm_request *request, struct tm_exchange *exch
 		request->path = "";
 		return TM_ENOMEM;
 	}
-	return read_overrides(request, settings);
+	return read_overrides(request);
 }
 
 const char *tm_request_header(const struct tm_request *request, const char *name)

@@ -17,6 +17,8 @@ struct tm_request {
 	struct tm_arena *arena;			/* lives as long as the request */
 	const struct tm_settings *settings;	/* the process', or local */
 	struct tm_settings local;		/* a copy with the location's overrides */
+	const char *overrides;			/* these: "NAME=value" and a NUL each; in the arena */
+	size_t overrides_len;
 
 	const char *method;
 	const char *path;			/* SCRIPT_NAME + PATH_INFO, in the arena */
@@ -41,6 +43,9 @@ struct tm_request {
  */
 TM_CHECK enum tm_err tm_request_open(struct tm_request *request, struct tm_exchange *exchange,
 				     const struct tm_settings *settings, struct tm_arena *arena);
+
+/* Sets what a location had set for an earlier request: pairs as in its overrides. As open. */
+TM_CHECK enum tm_err tm_request_override(struct tm_request *request, const char *pairs, size_t len);
 
 /* A request header by its CGI name, e.g. "HTTP_ACCEPT"; "" when absent. */
 const char *tm_request_header(const struct tm_request *request, const char *name);

@@ -16,7 +16,7 @@
 
 enum {
 	NAME_BYTES = 128, NUMBER_BYTES = 24,
-	STATE_FIELDS = 10,	/* of put_state */
+	STATE_FIELDS = 12,	/* of put_state */
 	SUBMIT_KEYS = 4, SUBMIT_ARGS = 4,
 	TIDY_MS = 60 * 1000
 };
@@ -97,6 +97,10 @@ static void put_state(struct words *words, struct numbers *numbers,
 	add_text(words, batch->no_cache ? "1" : "0");
 	add_text(words, "no_store");
 	add_text(words, batch->no_store ? "1" : "0");
+	add_text(words, "only_if_cached");
+	add_text(words, batch->only_if_cached ? "1" : "0");
+	add_text(words, "overrides");
+	add(words, batch->overrides, batch->overrides_len);
 	add_text(words, "concurrency");
 	add_number(words, numbers->concurrency, batch->concurrency);
 }
@@ -162,6 +166,13 @@ static enum tm_err read_text(const struct tm_reply *reply, struct tm_arena *aren
 	return *out ? TM_OK : TM_ENOMEM;
 }
 
+static enum tm_err read_bytes(const struct tm_reply *reply, struct tm_arena *arena,
+			      const char **out, size_t *len)
+{
+	*len = reply->len;
+	return read_text(reply, arena, out);
+}
+
 static void copy(char *into, size_t size, const struct tm_reply *reply)
 {
 	(void)snprintf(into, size, "%s", reply->text);
@@ -189,6 +200,10 @@ static enum tm_err read_field(struct tm_job_batch *batch, const char *name,
 		batch->no_cache = number(value) != 0;
 	else if (strcmp(name, "no_store") == 0)
 		batch->no_store = number(value) != 0;
+	else if (strcmp(name, "only_if_cached") == 0)
+		batch->only_if_cached = number(value) != 0;
+	else if (strcmp(name, "overrides") == 0)
+		return read_bytes(value, arena, &batch->overrides, &batch->overrides_len);
 	else if (strcmp(name, "concurrency") == 0)
 		batch->concurrency = number(value);
 	return TM_OK;

@@ -52,7 +52,9 @@ struct tm_job_batch {
 	struct tm_principal principal;	/* the caller as it was when it submitted */
 	const char *request_id;		/* of the request that submitted it */
 	const char *token;		/* likewise: its name in Redis; not of one taken */
-	bool no_cache, no_store;	/* that request's Cache-Control */
+	bool no_cache, no_store, only_if_cached;	/* that request's Cache-Control */
+	const char *overrides;		/* its location's settings: "NAME=value" and a NUL each */
+	size_t overrides_len;
 	int64_t concurrency;		/* items in workers' hands at once, >= 1 */
 };
 

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from lib.batches import ASYNC, await_end, item, queue_is_empty, status, submit
 from lib.llm import Step
 from lib.pool import Jobs
 from lib.proc import wait_until
-from lib.site import ADMIN_KEY, FREE
+from lib.site import ADMIN_KEY, FREE, SERVERS
 
 ONE = {**FREE, "pool.job_workers": 1, "jobs.claim_after": "2s"}
 
@@ -62,17 +64,30 @@ def test_mount_point_and_old_path_show_in_the_location(site):
     assert one.http.get("/v1/text_processing/batch_status/x").status == 200
 
 
-def test_who_waits_gets_all_of_it_if_it_is_done_in_time(site):
-    one = site(settings=ONE)
-    answer = submit(one, 3, headers={"Prefer": "respond-async, wait=10"})
+@pytest.mark.parametrize("server", SERVERS)
+def test_who_waits_gets_all_of_it_if_it_is_done_in_time(site, program, server):
+    """Without a Location: beside a 200 it would send Apache to look there itself."""
+    one = site(server=server, settings={**FREE, "jobs.claim_after": "2s"})
+    worker = Jobs(one.dir, program, one.env, one.conf).start()
+    try:
+        answer = submit(one, 3, headers={"Prefer": "respond-async, wait=10",
+                                         "X-Request-ID": "mine"})
+    finally:
+        worker.stop()
     assert answer.status == 200 and answer.headers["Preference-Applied"] == "wait=10"
+    assert answer.headers.get_all("X-Request-ID") == ["mine"] and "Location" not in answer.headers
     check_completed(answer.json(), 3)
+
+
+def test_who_waits_too_short_is_told_where_to_look(site):
+    one = site(settings=ONE)
     one.llm.always = Step(delay=3)
     began = time.monotonic()
     answer = submit(one, 3, "late", headers={"Prefer": "respond-async, wait=1"})
     assert answer.status == 202 and 0.9 < time.monotonic() - began < 2.5
     assert answer.headers["Preference-Applied"] == "respond-async"
     assert answer.json()["status"] == "processing"
+    assert answer.headers["Location"] == "/v1/batch_status/late"
 
 
 def test_an_id_is_one_batch_of_one_user(site):
@@ -126,6 +141,24 @@ def test_failures_of_the_provider_are_those_of_a_single_request(site):
     assert failed["error"]["code"] == "llm_error" and failed["error"]["status"] == 502
 
 
+def test_items_run_under_the_settings_of_their_location(site):
+    one = site(settings=ONE, extra="fastcgi_param TEXTMILL_LLM_MODEL another; "
+                                   "fastcgi_param TEXTMILL_LIMITS_TEXT_MAX 20000;")
+    long = {**item(1), "text": "A text that is longer than any other location takes. " * 250}
+    submit(one, requests=[item(0), long])
+    check_completed(await_end(one), 2)
+    assert [request.json["model"] for request in one.llm.requests] == ["another"] * 2
+
+
+def test_who_wants_stored_answers_only_pays_for_no_other(site):
+    one = site(settings=ONE)
+    assert one.process(item(0)["text"]).status == 200
+    submit(one, 2, headers={"Cache-Control": "only-if-cached"})
+    found = await_end(one)
+    assert states(found) == ["completed", "failed"] and one.llm.count == 1
+    assert found["results"][1]["error"]["status"] == 504
+
+
 def test_equal_items_cost_one_call(site):
     one = site(settings={**ONE, "pool.job_workers": 4})
     one.llm.always = Step(delay=0.2)
@@ -175,6 +208,14 @@ def test_without_quota_a_batch_waits_and_says_so(site):
     found = await_end(one)
     check_completed(found, 5)
     assert "waiting" not in found
+
+
+def test_items_that_wait_for_quota_give_no_request_back(site):
+    """They were charged with their batch, and will still be done."""
+    one = site(settings={**ONE, "limit.minute": 0, "limit.hour": 5, "limit.llm_hour": 1})
+    submit(one, 3)
+    wait_until(lambda: status(one).get("waiting"), "the wait")
+    assert [submit(one, 1, name).status for name in "bcd"] == [202, 202, 429]
 
 
 def test_while_every_provider_is_out_of_use_a_batch_waits(site):

@@ -42,7 +42,8 @@ static enum tm_err submit_as(const char *claim, size_t count, size_t failed, int
 {
 	const struct tm_job_batch batch = {
 		.key = claim, .principal = {.id = "k1", .user = "ann", .permissions = 3, .hour = 7},
-		.request_id = "r1", .token = token, .no_store = true, .concurrency = concurrency,
+		.request_id = "r1", .token = token, .no_store = true,
+		.overrides = "A=1\0B=2", .overrides_len = 8, .concurrency = concurrency,
 	};
 	struct tm_job_item *items = tm_arena_alloc(&arena, (count + 1) * sizeof(*items));
 
@@ -155,7 +156,9 @@ Test(jobs, batch_goes_from_pending_to_completed_item_by_item, .init = begin, .fi
 	cr_assert_eq(job.batch.principal.permissions, 3);
 	cr_assert_eq(job.batch.principal.hour, 7);
 	cr_assert_str_eq(job.batch.request_id, "r1");
-	cr_assert(job.batch.no_store && !job.batch.no_cache);
+	cr_assert(job.batch.no_store && !job.batch.no_cache && !job.batch.only_if_cached);
+	cr_assert_arr_eq(job.batch.overrides, "A=1\0B=2", 8);
+	cr_assert_eq(job.batch.overrides_len, 8);
 	view = look(false);
 	cr_assert_str_eq(view.status, "processing");
 	cr_assert(view.items[0].running && !view.items[1].running);
