@@ -41,7 +41,7 @@ static void read_id(const struct tm_request *request, const struct tm_json *json
 	size_t len;
 
 	if (tm_json_kind(value) == TM_JSON_NULL) {
-		memcpy(batch->id, request->token, sizeof(request->token));
+		memcpy(batch->id, request->claim, sizeof(request->claim));
 		return;
 	}
 	text = tm_json_text(value, &len);
@@ -274,6 +274,9 @@ static void respond(const struct ongoing *ongoing)
 	case TM_BATCH_LIMITED:
 		say_limited(ongoing);
 		break;
+	case TM_BATCH_ANSWERED:
+		tm_buf_put(&context->response->body, work->object, work->object_len);
+		break;
 	case TM_BATCH_CONFLICT:
 		tm_batch_say_conflict(context, ongoing->batch->id);
 		break;
@@ -302,7 +305,7 @@ static void run_now(struct tm_context *context, const struct tm_batch *batch)
 	struct ongoing ongoing = {.context = context, .batch = batch};
 	struct tm_batch_work work = {
 		.settings = settings, .principal = &request->principal, .arena = request->arena,
-		.token = request->token, .claim = claim,
+		.token = request->token, .id_claim = claim, .claim = request->claim,
 		.no_cache = tm_request_cache_control(request, "no-cache"),
 		.no_store = tm_request_cache_control(request, "no-store"),
 		.only_if_cached = tm_request_cache_control(request, "only-if-cached"),
@@ -348,9 +351,11 @@ static void run(struct tm_context *context)
 
 void tm_route_batch_process(struct tm_context *context)
 {
+	const int64_t deadline_ms = context->request->settings->batch.deadline_ms;
+	const int64_t wait_ms = tm_jobs_wait_ms(context->request);
 	const struct tm_idempotent what = {
 		.route = "batch_process", .run = run,
-		.deadline_ms = context->request->settings->batch.deadline_ms,
+		.deadline_ms = wait_ms > deadline_ms ? wait_ms : deadline_ms,
 	};
 
 	if (tm_request_accepts(context->request, "application", "json"))

@@ -27,7 +27,7 @@ struct tm_batch_item {
 
 /* A batch as sent, lives as long as the request and its JSON. */
 struct tm_batch {
-	char id[TM_BATCH_ID_MAX + 1];	/* given, or drawn */
+	char id[TM_BATCH_ID_MAX + 1];	/* given, or the request's claim */
 	struct tm_batch_item *items;
 	size_t count;			/* 1..limits.batch_max */
 };
@@ -40,9 +40,10 @@ bool tm_batch_read(struct tm_context *context, struct tm_json **json, struct tm_
 
 /*
  * Where batch ids are claimed: "<prefix>batch:{<user>:<id>}", a string that lives
- * jobs.ttl. Its value tells what the batch is: "sync" one that is answered by its own
- * request and still runs; "{...}" the object that such a one was answered with; "job" one that
- * api/jobs runs, with everything else in keys of its own. Claimed with SET ... NX.
+ * jobs.ttl. Its value tells what the batch is: "sync <token> <count> <since>" one that is answered
+ * by its own request and still runs, since in ms of the wall clock; "done <token> {...}" the object
+ * that such a one was answered with; "job" one that api/jobs runs, with everything else in keys of
+ * its own. token is the request's claim.
  */
 enum { TM_BATCH_KEY_BYTES = 256 };
 void tm_batch_key(const char *prefix, const char *user, const char *id,
@@ -81,5 +82,8 @@ void tm_batch_put_close(struct tm_buf *out, const struct tm_batch_sum *sum);
 /* Defined in api/jobs.c. Answers a batch whose request prefers not to wait (Prefer:
  * respond-async, wait=N): claims the id, hands the items over, 202. */
 void tm_jobs_submit_route(struct tm_context *context, const struct tm_batch *batch);
+
+/* Likewise: how long such a request may wait for the batch's end (Prefer: wait=N), ms. */
+int64_t tm_jobs_wait_ms(const struct tm_request *request);
 
 #endif

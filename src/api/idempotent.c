@@ -95,8 +95,9 @@ static void finish(struct tm_context *context, const struct tm_idempotency *idem
 
 	tm_buf_init(&headers, HEADERS_MAX);
 	pick_headers(&headers, response);
-	if (response->silent || tm_buf_err(&response->body) != TM_OK ||
-	    tm_buf_err(&headers) != TM_OK ||
+	/* What is accepted is accepted, also when nobody stayed to hear it. */
+	if ((response->silent && response->status != 202) ||
+	    tm_buf_err(&response->body) != TM_OK || tm_buf_err(&headers) != TM_OK ||
 	    !tm_idempotency_keeps(response->status, response->body.len))
 		err = tm_idempotency_drop(redis, idempotency);
 	else
@@ -140,6 +141,7 @@ void tm_idempotent_run(struct tm_context *context, const struct tm_idempotent *w
 			.token = request->token});
 	if (!begin(context, &idempotency, what->deadline_ms + LOCK_GRACE_MS))
 		return;
+	tm_idempotency_claim(&idempotency, request->claim);
 	what->run(context);
 	finish(context, &idempotency);
 }

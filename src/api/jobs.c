@@ -49,8 +49,28 @@ struct charged {
 	struct tm_charge charge;
 };
 
-/* Charges count requests. False: the response is the 429 or 503 already. */
-static bool admit(struct tm_context *context, size_t count, struct charged *charged)
+/* Whether the batch is accepted already: this is a repeat. */
+static bool accepted(struct tm_context *context, const struct tm_batch *batch)
+{
+	struct tm_redis *redis = context->services.redis;
+	const struct tm_reply *token;
+	char key[TM_BATCH_KEY_BYTES];
+	bool found;
+	int index;
+
+	key_of(context, batch->id, key);
+	index = tm_redis_queuef(redis, "HGET %s:state token", key);
+	found = tm_redis_run(redis) == TM_OK;
+	token = tm_redis_reply(redis, index);
+	found = found && token->kind == TM_REPLY_TEXT &&
+		strcmp(token->text, context->request->claim) == 0;
+	tm_redis_end(redis);
+	return found;
+}
+
+/* Charges a request per item. False: the response is the 429 or 503 already. */
+static bool admit(struct tm_context *context, const struct tm_batch *batch,
+		  struct charged *charged)
 {
 	struct tm_request *request = context->request;
 	struct tm_redis *redis = context->services.redis;
@@ -66,7 +86,7 @@ static bool admit(struct tm_context *context, size_t count, struct charged *char
 		return true;
 	charged->charge = (struct tm_charge){
 		.key_id = request->principal.id, .take = outcome->policies,
-		.take_count = outcome->policies_count, .cost = (int64_t)count,
+		.take_count = outcome->policies_count, .cost = (int64_t)batch->count,
 	};
 	index = tm_limit_queue(redis, request->settings->redis.prefix, &charged->charge);
 	err = tm_redis_run(redis);
@@ -81,6 +101,10 @@ static bool admit(struct tm_context *context, size_t count, struct charged *char
 	tm_answer_put_headers(context->response, false, outcome);
 	if (outcome->verdict.passed)
 		return true;
+	if (accepted(context, batch)) {
+		charged->charge.take_count = 0;		/* nothing was taken */
+		return true;
+	}
 	outcome->retry_after_ms = outcome->verdict.retry_ms;
 	tm_problem_set(context->response, request, tm_answer_problem(request, outcome, &more),
 		       &more);
@@ -130,13 +154,14 @@ static struct tm_job_item *make_items(struct tm_context *context, const struct t
 	return good ? items : NULL;
 }
 
-static enum tm_err submit(struct tm_context *context, const struct tm_batch *batch)
+/* *before: it was accepted before, and nothing was done now. */
+static enum tm_err submit(struct tm_context *context, const struct tm_batch *batch, bool *before)
 {
 	struct tm_request *request = context->request;
 	char key[TM_BATCH_KEY_BYTES];
 	const struct tm_job_batch about = {
 		.key = key, .principal = request->principal, .request_id = request->id,
-		.token = request->token,
+		.token = request->claim,
 		.no_cache = tm_request_cache_control(request, "no-cache"),
 		.no_store = tm_request_cache_control(request, "no-store"),
 		.only_if_cached = tm_request_cache_control(request, "only-if-cached"),
@@ -149,7 +174,7 @@ static enum tm_err submit(struct tm_context *context, const struct tm_batch *bat
 		return TM_ENOMEM;
 	key_of(context, batch->id, key);
 	return tm_jobs_submit(context->services.redis, request->settings, request->arena, &about,
-			      items, batch->count);
+			      items, batch->count, before);
 }
 
 static void put_view(struct tm_buf *body, const char *id, const struct tm_jobs_view *view)
@@ -217,6 +242,11 @@ static int64_t wait_seconds(const struct tm_request *request)
 	return seconds < WAIT_MAX_S ? seconds : WAIT_MAX_S;
 }
 
+int64_t tm_jobs_wait_ms(const struct tm_request *request)
+{
+	return wait_seconds(request) * 1000;
+}
+
 /* Waits for the end of a batch. True: view is of the ended batch. */
 static bool wait_for_end(struct tm_context *context, const struct tm_batch *batch, int64_t seconds,
 			 struct tm_jobs_view *view)
@@ -281,11 +311,14 @@ static void respond(struct tm_context *context, const struct tm_batch *batch)
 void tm_jobs_submit_route(struct tm_context *context, const struct tm_batch *batch)
 {
 	struct charged charged;
+	bool before;
 
-	if (!admit(context, batch->count, &charged))
+	if (!admit(context, batch, &charged))
 		return;
-	switch (submit(context, batch)) {
+	switch (submit(context, batch, &before)) {
 	case TM_OK:
+		if (before)
+			give_back(context, &charged);
 		respond(context, batch);
 		return;
 	case TM_EEXIST:
@@ -321,20 +354,34 @@ static void say_unknown(struct tm_context *context)
 		       "No such batch, or its results have expired.");
 }
 
-/* A batch that its own request answers: still at it, or the stored answer. */
-static void put_synchronous(struct tm_context *context, const char *id,
-			    const struct tm_reply *claim)
+/* A batch that its own request is still answering: "sync <token> <count> <since>". */
+static void put_running(struct tm_buf *body, const char *id, const char *numbers)
 {
-	struct tm_buf *body = &context->response->body;
-	const struct tm_batch_sum sum = {.id = id, .status = "processing",
-					 .wall_ms = tm_clock_wall_ms()};
+	char *rest;
+	struct tm_batch_sum sum = {.id = id, .status = "processing",
+				   .wall_ms = tm_clock_wall_ms()};
 
-	if (claim->len > 0 && claim->text[0] == '{') {
-		tm_buf_put(body, claim->text, claim->len);
-		return;
-	}
+	sum.total = (size_t)strtoul(numbers, &rest, 10);
+	sum.elapsed_us = (sum.wall_ms - strtoll(rest, NULL, 10)) * 1000;
 	tm_batch_put_open(body, &sum);
+	for (size_t i = 0; i < sum.total; i++) {
+		if (i > 0)
+			tm_buf_putc(body, ',');
+		tm_batch_put_unanswered(body, i, "processing");
+	}
 	tm_batch_put_close(body, &sum);
+}
+
+/* A batch that its own request answers: still at it, or "done <token> {the answer}". */
+static void put_synchronous(struct tm_buf *body, const char *id, const struct tm_reply *claim)
+{
+	const char *rest = strchr(claim->text, ' ');
+
+	rest = rest ? strchr(rest + 1, ' ') : NULL;
+	if (rest && strncmp(claim->text, "done ", 5) == 0)
+		tm_buf_put(body, rest + 1, claim->len - (size_t)(rest + 1 - claim->text));
+	else
+		put_running(body, id, rest ? rest : "0");
 }
 
 static void answer_status(struct tm_context *context, bool cancel)
@@ -361,7 +408,7 @@ static void answer_status(struct tm_context *context, bool cancel)
 	else if (err == TM_OK)
 		err = TM_ENOENT;
 	if (err == TM_OK && !asynchronous)
-		put_synchronous(context, id, claim);
+		put_synchronous(&context->response->body, id, claim);
 	tm_redis_end(redis);
 	if (err == TM_OK && asynchronous)
 		err = look(context, id, cancel, &view);

@@ -48,6 +48,7 @@ static void read_ids(struct tm_request *request)
 		memcpy(request->token, token, sizeof(request->token));
 	else
 		tm_random_hex(request->token);
+	memcpy(request->claim, request->token, sizeof(request->claim));
 	if (!plain_id(id))
 		id = request->token;
 	memcpy(request->id, id, strlen(id) + 1);
@@ -131,7 +132,7 @@ enum tm_err tm_request_open(struct tm_request *request, struct tm_exchange *exch
 {
 	request->exchange = exchange;
 	request->path = "";
-	request->id[0] = request->trace_id[0] = request->token[0] = '\0';
+	request->id[0] = request->trace_id[0] = request->token[0] = request->claim[0] = '\0';
 	request->arena = arena;
 	request->start_us = tm_clock_mono_us();
 	request->auth_us = request->redis_us = request->llm_us = 0;

@@ -28,6 +28,9 @@ struct tm_request {
 	 * of the web server, which is the same when it sends a request again because the worker
 	 * that had it died; then the claims of the first are the second's. Else random. */
 	char token[TM_REQUEST_TOKEN_BYTES];
+	/* What it begins that outlives it, such as a batch, is known by this: the token or, under
+	 * an Idempotency-Key, a digest of what is asked: then a repeat begins the same. */
+	char claim[TM_REQUEST_TOKEN_BYTES];
 	bool head;				/* answer without a body */
 
 	struct tm_principal principal;		/* valid once authenticated */

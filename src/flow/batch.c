@@ -17,7 +17,7 @@
 #include "io/peer.h"
 #include "io/redis.h"
 
-enum { CLAIM_GRACE_MS = 5000, REDIS_RETRY_MS = 1000, RENEW_MS = 1000 };
+enum { CLAIM_GRACE_MS = 5000, REDIS_RETRY_MS = 1000, RENEW_MS = 1000, VALUE_HEAD_BYTES = 64 };
 
 _Static_assert(2 * TM_BATCH_ITEMS_MAX + TM_PROVIDERS_MAX + 4 <= TM_REDIS_PIPELINE,
 	       "a batch's questions do not fit into a pipeline");
@@ -142,7 +142,7 @@ static void undo(struct batch *batch, bool claimed, const struct tm_charge *char
 				       .back_cost = charge ? charge->cost : 0};
 
 	if (claimed)
-		(void)tm_redis_queuef(redis, "DEL %s", work->claim);
+		(void)tm_redis_queuef(redis, "DEL %s", work->id_claim);
 	if (charge && back.back_count > 0)
 		(void)tm_limit_queue(redis, work->settings->redis.prefix, &back);
 	if (run_redis(batch) != TM_OK)
@@ -152,14 +152,19 @@ static void undo(struct batch *batch, bool claimed, const struct tm_charge *char
 
 /* What the first round trip said of the batch as a whole. */
 static enum tm_batch_end judge(struct batch *batch, const struct tm_charge *charge, int charge_at,
-			       bool claimed)
+			       const struct tm_reply *claim)
 {
 	struct tm_batch_work *work = batch->work;
 	const struct tm_reply *reply = tm_redis_reply(batch->services->redis, charge_at);
 
 	if (charge->take_count > 0 && tm_limit_read(reply, charge, &work->verdict) != TM_OK)
 		return TM_BATCH_REDIS_DOWN;
-	if (!claimed)
+	if (claim->kind == TM_REPLY_TEXT) {
+		work->object = tm_arena_dup(work->arena, claim->text, claim->len);
+		work->object_len = claim->len;
+		return work->object ? TM_BATCH_ANSWERED : TM_BATCH_NOMEM;
+	}
+	if (claim->integer != 1)
 		return TM_BATCH_CONFLICT;
 	if (charge->take_count > 0 && !work->verdict.passed)
 		return TM_BATCH_LIMITED;
@@ -170,12 +175,13 @@ static int queue_claim(const struct batch *batch)
 {
 	const struct tm_batch_work *work = batch->work;
 	int64_t left_ms = work->deadline_ms - tm_clock_mono_ms();
-	char life[24];
-	const char *argv[] = {work->claim, work->token, life};
+	char life[24], count[24];
+	const char *argv[] = {work->id_claim, work->claim, life, count};
 
 	(void)snprintf(life, sizeof(life), "%" PRId64,
 		       (left_ms > 0 ? left_ms : 0) + CLAIM_GRACE_MS);
-	return tm_redis_queue_script(batch->services->redis, TM_SCRIPT_CLAIM, 1, 3, argv, NULL);
+	(void)snprintf(count, sizeof(count), "%zu", work->count);
+	return tm_redis_queue_script(batch->services->redis, TM_SCRIPT_CLAIM, 1, 4, argv, NULL);
 }
 
 /*
@@ -205,9 +211,10 @@ static bool admit(struct batch *batch)
 		tm_redis_end(redis);
 		return false;
 	}
+	work->end = judge(batch, &charge, charge_at, tm_redis_reply(redis, claim_at));
 	claimed = tm_redis_reply(redis, claim_at)->integer == 1;
-	work->end = judge(batch, &charge, charge_at, claimed);
-	passed = work->end == TM_BATCH_CONFLICT && work->verdict.passed;
+	passed = (work->end == TM_BATCH_CONFLICT || work->end == TM_BATCH_ANSWERED) &&
+		 work->verdict.passed;
 	for (size_t i = 0; work->end == TM_BATCH_DONE && i < work->count; i++) {
 		struct item *item = &batch->items[i];
 
@@ -517,11 +524,19 @@ bool tm_batch_keep(struct tm_services *services, const struct tm_batch_work *wor
 		   const char *object, size_t len, int64_t life_ms)
 {
 	struct tm_redis *redis = services->redis;
+	struct tm_buf value;
 	bool kept;
 
-	(void)tm_redis_queuef(redis, "SET %s %b PX %lld", work->claim, object, len,
-			      (long long)life_ms);
-	kept = tm_redis_send(redis) == TM_OK;
-	tm_redis_end(redis);
+	tm_buf_init(&value, len + VALUE_HEAD_BYTES);
+	tm_buf_printf(&value, "done %s ", work->claim);
+	tm_buf_put(&value, object, len);
+	kept = tm_buf_err(&value) == TM_OK;
+	if (kept) {
+		(void)tm_redis_queuef(redis, "SET %s %b PX %lld", work->id_claim, value.data,
+				      value.len, (long long)life_ms);
+		kept = tm_redis_send(redis) == TM_OK;
+		tm_redis_end(redis);
+	}
+	tm_buf_clear(&value);
 	return kept;
 }

@@ -27,6 +27,7 @@ enum tm_batch_end {
 	TM_BATCH_DONE,			/* every entry has its outcome */
 	TM_BATCH_LIMITED,		/* 429 for the whole; nothing was run or spent */
 	TM_BATCH_CONFLICT,		/* the id is another's; nothing was run or spent */
+	TM_BATCH_ANSWERED,		/* it was answered before, with object; likewise */
 	TM_BATCH_REDIS_DOWN,		/* 503; nothing was run */
 	TM_BATCH_GONE,			/* the client has left */
 	TM_BATCH_NOMEM
@@ -38,7 +39,8 @@ struct tm_batch_work {
 	const struct tm_principal *principal;
 	struct tm_arena *arena;		/* outcomes' texts live here */
 	const char *token;		/* the request's name in Redis: 32 hex digits */
-	const char *claim;		/* where in Redis the batch's id is claimed */
+	const char *id_claim;		/* where in Redis the batch's id is claimed, */
+	const char *claim;		/* and by whom: 32 hex digits */
 	bool no_cache, no_store, only_if_cached;	/* as struct tm_process */
 	int64_t deadline_ms;		/* steady clock; of the whole */
 	int64_t arrived_ms;		/* as struct tm_process */
@@ -50,6 +52,8 @@ struct tm_batch_work {
 	size_t count;			/* 1..TM_BATCH_ITEMS_MAX */
 	/* Out. */
 	enum tm_batch_end end;
+	const char *object;		/* ANSWERED: in the arena */
+	size_t object_len;
 	struct tm_policy policies[TM_POLICIES_MAX];	/* what admission charged */
 	size_t policies_count;
 	struct tm_verdict verdict;	/* of those, if any; valid when DONE or LIMITED */
@@ -58,7 +62,7 @@ struct tm_batch_work {
 
 /*
  * Runs it. The claim stays until the deadline, and until tm_batch_keep on TM_BATCH_DONE; at every
- * other end it is gone.
+ * other end it is gone, unless it is another's or had been answered.
  */
 void tm_batch_run(struct tm_services *services, struct tm_batch_work *work);
 

@@ -47,6 +47,17 @@ void tm_idempotency_init(struct tm_idempotency *idempotency, const struct tm_ide
 	idempotency->token = ask->token;
 }
 
+void tm_idempotency_claim(const struct tm_idempotency *idempotency, char out[33])
+{
+	uint8_t parts[2 * TM_SHA256_BYTES], digest[TM_SHA256_BYTES];
+
+	tm_digest_sha256(idempotency->name, strlen(idempotency->name), parts);
+	tm_digest_sha256(idempotency->request, strlen(idempotency->request),
+			 parts + TM_SHA256_BYTES);
+	tm_digest_sha256(parts, sizeof(parts), digest);
+	tm_digest_hex(digest, 16, out);
+}
+
 static bool is(const struct tm_reply *reply, const char *text)
 {
 	return reply->kind == TM_REPLY_TEXT && strcmp(reply->text, text) == 0;

@@ -60,6 +60,9 @@ bool tm_idempotency_key_valid(const char *key);
  * may pass (409, 429, 5xx) or hang on more than the body (406). */
 bool tm_idempotency_keeps(int status, size_t bytes);
 
+/* Names of what a request under a key begins: equal for all that ask the same under it. */
+void tm_idempotency_claim(const struct tm_idempotency *idempotency, char out[33]);
+
 /* Names it. The token is borrowed. */
 void tm_idempotency_init(struct tm_idempotency *idempotency, const struct tm_idempotency_ask *ask);
 

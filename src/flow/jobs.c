@@ -107,7 +107,7 @@ static void put_state(struct words *words, struct numbers *numbers,
 
 enum tm_err tm_jobs_submit(struct tm_redis *redis, const struct tm_settings *settings,
 			   struct tm_arena *arena, const struct tm_job_batch *batch,
-			   const struct tm_job_item *items, size_t count)
+			   const struct tm_job_item *items, size_t count, bool *before)
 {
 	const size_t room = SUBMIT_KEYS + SUBMIT_ARGS + 2 * STATE_FIELDS + 2 * count;
 	struct words words = {.argv = tm_arena_alloc(arena, room * sizeof(*words.argv)),
@@ -137,7 +137,8 @@ enum tm_err tm_jobs_submit(struct tm_redis *redis, const struct tm_settings *set
 	index = tm_redis_queue_script(redis, TM_SCRIPT_JOB_SUBMIT, SUBMIT_KEYS, words.count,
 				      words.argv, words.lens);
 	err = run(redis, index, &reply);
-	if (err == TM_OK && reply->integer != 1)
+	*before = err == TM_OK && reply->integer == 2;
+	if (err == TM_OK && reply->integer < 1)
 		err = reply->integer == 0 ? TM_EEXIST : TM_DENIED;
 	tm_redis_end(redis);
 	return err;

@@ -51,7 +51,7 @@ struct tm_job_batch {
 	const char *key;		/* the claim: tm_batch_key's; in the arena when taken */
 	struct tm_principal principal;	/* the caller as it was when it submitted */
 	const char *request_id;		/* of the request that submitted it */
-	const char *token;		/* likewise: its name in Redis; not of one taken */
+	const char *token;		/* likewise: its claim, 32 hex digits; not of one taken */
 	bool no_cache, no_store, only_if_cached;	/* that request's Cache-Control */
 	const char *overrides;		/* its location's settings: "NAME=value" and a NUL each */
 	size_t overrides_len;
@@ -68,13 +68,13 @@ struct tm_job_item {
 /*
  * Accepts a batch. life and bounds are settings' (jobs.*). All borrowed.
  *
- * TM_OK accepted and safe, now or before with the same token; TM_EEXIST the id is taken, TM_DENIED
- * too much waits already: nothing was done. TM_ETIME, TM_EIO, TM_EPROTO Redis failed now, and may
+ * TM_OK accepted and safe, now or, *before, earlier with the same token; TM_EEXIST the id is taken,
+ * TM_DENIED too much waits already: nothing was done. TM_ETIME, TM_EIO, TM_EPROTO Redis failed now, and may
  * have accepted it or not; TM_EUNAVAIL Redis is away, TM_ENOMEM: nothing was done.
  */
 TM_CHECK enum tm_err tm_jobs_submit(struct tm_redis *redis, const struct tm_settings *settings,
 				    struct tm_arena *arena, const struct tm_job_batch *batch,
-				    const struct tm_job_item *items, size_t count);
+				    const struct tm_job_item *items, size_t count, bool *before);
 
 /* A worker's side of the queue. */
 struct tm_jobs {

@@ -259,6 +259,22 @@ def test_the_same_batch_id_twice_at_once_runs_once(site):
     assert sorted(found) == [200] + [409] * 7 and one.llm.count == 3
 
 
+def test_the_status_of_a_running_batch_is_true(site):
+    one = site(workers=2, settings=FREE)
+    one.llm.always = Step(silent=True)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: post(one, items(3), batch_id="b"))
+        one.llm.await_requests(3)
+        found = one.http.get("/v1/batch_status/b").json()
+        one.llm.always = None
+        one.llm.release()
+        assert answer.result().status == 200
+    assert found["status"] == "processing" and found["total_requests"] == 3
+    assert [entry["status"] for entry in found["results"]] == ["processing"] * 3
+    assert found["completed"] == found["failed"] == 0 and 0 <= found["total_processing_time"] < 10
+    assert one.http.get("/v1/batch_status/b").json() == answer.result().json()
+
+
 def test_items_follow_equal_requests_in_flight(site):
     """A single request leads; the batch waits for it beside its own calls."""
     one = site(workers=4, settings=FREE)

@@ -180,6 +180,39 @@ def test_a_client_that_left_may_ask_again(site):
     assert answer.status == 200 and not replayed(answer)
 
 
+@pytest.mark.parametrize("headers, status", [({}, 200), ({"Prefer": "respond-async"}, 202)])
+def test_a_batch_whose_key_was_lost_is_the_same_batch(site, headers, status):
+    """As where Redis went away in between: the answer was not kept, but the batch is there."""
+    one = site(settings={"limit.minute": 5, "limit.hour": 0, "pool.job_workers": 1})
+    first = batch(one, headers).json()
+    wait_until(lambda: one.llm.count == 3, "the calls")
+    one.redis.call("DEL", *one.redis.keys("tm:idem:*"))
+    again = batch(one, headers)
+    assert again.status == status and not replayed(again), again.text
+    assert again.json()["batch_id"] == first["batch_id"]
+    assert one.llm.count == 3
+    assert batch(one, {**headers, "Idempotency-Key": "another"}, count=2).status == status, \
+        "the repeat was not charged"
+
+
+def test_a_client_that_leaves_while_it_waits_finds_its_batch_again(site):
+    one = site(settings={**FREE, "pool.job_workers": 1})
+    one.llm.always = Step(silent=True)
+    body = json.dumps({"requests": [{"text": TEXT, "operation": "summarize"}]}).encode()
+    with one.http.connect() as connection:
+        connection.sendall(one.http.head_of("POST", "/v1/batch_process", {
+            "Authorization": f"Bearer {one.http.key}", "Content-Type": "application/json",
+            "Content-Length": len(body), "Prefer": "respond-async, wait=30", **KEY}) + body)
+        one.llm.await_requests(1)
+    wait_until(lambda: " 499" in one.log, "the log's line about the client that left")
+    again = one.http.post("/v1/batch_process", body=body, headers={
+        "Content-Type": "application/json", "Prefer": "respond-async, wait=30", **KEY})
+    assert again.status == 202 and replayed(again), again.text
+    assert len(one.redis.keys("tm:batch:*:state")) == 1
+    one.llm.always = None
+    one.llm.release()
+
+
 def test_a_killed_workers_key_lapses(site):
     """Where the web server does not send the request again. The lock is the request's deadline
     and five seconds long."""

@@ -55,8 +55,9 @@ def test_a_batch_keeps_its_id_and_what_is_answered(one):
 
 @pytest.mark.parametrize("name", ["b-1", None])
 def test_a_batch_in_the_background_is_accepted_once(site, name):
-    """All workers die but the job worker while one waits for the batch's end."""
-    one = site(settings={**FREE, "pool.job_workers": 1})
+    """All workers die but the job worker while one waits for the batch's end. It is charged once:
+    there is no room for twice."""
+    one = site(settings={"limit.minute": 4, "limit.hour": 0, "pool.job_workers": 1})
     one.llm.always = Step(delay=0.5)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(lambda: submit(one, 3, name, {"Prefer": "respond-async, wait=20"}))

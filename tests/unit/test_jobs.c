@@ -14,6 +14,7 @@ static struct tm_arena arena;
 static struct tm_jobs one, two;
 
 static const char key[] = "tm:batch:{ann:b1}";
+static bool before;	/* what the last submit said */
 static const char *token = "11111111111111111111111111111111";	/* of who submits */
 
 static void begin(void)
@@ -53,7 +54,7 @@ static enum tm_err submit_as(const char *claim, size_t count, size_t failed, int
 						items[i].failed ? "wrong" : "i", i);
 		items[i].len = strlen(items[i].text);
 	}
-	return tm_jobs_submit(redis, &settings, &arena, &batch, items, count);
+	return tm_jobs_submit(redis, &settings, &arena, &batch, items, count, &before);
 }
 
 static void submit(size_t count, int64_t concurrency)
@@ -182,7 +183,9 @@ Test(jobs, batch_goes_from_pending_to_completed_item_by_item, .init = begin, .fi
 Test(jobs, an_id_is_taken_once, .init = begin, .fini = end)
 {
 	submit(1, 5);
+	cr_assert_not(before);
 	cr_assert_eq(submit_as(key, 1, 0, 5), TM_OK, "the web server has sent it again");
+	cr_assert(before);
 	token = "22222222222222222222222222222222";
 	cr_assert_eq(submit_as(key, 1, 0, 5), TM_EEXIST);
 	cr_assert_eq(submit_as("tm:batch:{bob:b1}", 1, 0, 5), TM_OK, "another user's is another");

@@ -6,8 +6,8 @@
 -- ARGV     ttl_ms, max_pending (items that may wait in all), items_count, fields_count, then a name
 --          and a value per field of the batch's state, then two per item: "ask" and the request,
 --          or "failed" and the result of one that is not valid
--- returns  1 accepted, now or before: the web server sends a request again whose worker has died,
---          with the same token among the fields; 0 the id is taken; -1 too much is waiting
+-- returns  1 accepted; 2 accepted before, of one with the same token among its fields: this is a
+--          repeat; 0 the id is taken; -1 too much is waiting
 
 local call = redis.call
 local ttl, most, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -27,7 +27,7 @@ for i = 5, at - 1, 2 do
 	end
 end
 if call('EXISTS', batch) == 1 then
-	return call('HGET', state, 'token') == token and 1 or 0
+	return call('HGET', state, 'token') == token and 2 or 0
 end
 if call('XLEN', KEYS[2]) + call('ZCARD', KEYS[3]) + count > most then
 	return -1
