@@ -78,6 +78,7 @@ static enum tm_process_end end_of(enum tm_call_end end)
 void tm_run_take_call(struct tm_run *run, const struct tm_call *call)
 {
 	struct tm_outcome *out = run->out;
+	enum tm_err err;
 
 	out->end = end_of(call->end);
 	out->attempts = call->attempts;
@@ -87,9 +88,13 @@ void tm_run_take_call(struct tm_run *run, const struct tm_call *call)
 	out->llm_us = call->upstream_us;
 	out->retry_after_ms = call->retry_after_ms;
 	out->detail = call->detail;
-	if (out->end == TM_PROCESS_ANSWERED &&
-	    tm_run_render(run, call->provider->name, call->reply.model) != TM_OK)
-		tm_run_end(run, TM_PROCESS_NOMEM);
+	if (out->end != TM_PROCESS_ANSWERED)
+		return;
+	err = tm_run_render(run, call->provider->name, call->reply.model);
+	if (err == TM_ESIZE)
+		out->detail = "the LLM's answer is too large to be passed on";
+	if (err != TM_OK)
+		tm_run_end(run, err == TM_ESIZE ? TM_PROCESS_NONSENSE : TM_PROCESS_NOMEM);
 }
 
 /* Step 7 of an answer: the store, which also frees the lock. An answer that could not be stored

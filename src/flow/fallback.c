@@ -1,6 +1,7 @@
 /*
  * What stands in when no LLM answers: the entry that outlived its time, then, where the sysadmin
- * allows it, the extractive provider. Flagged as degraded, and never stored.
+ * allows it or has named it behind others, the extractive provider. Flagged as degraded, and never
+ * stored.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,7 +37,8 @@ static bool extract(struct tm_run *run)
 	return tm_provider_extractive.answer(&run->ask, run->process->arena, &reply) == TM_OK &&
 	       tm_answer_read(&run->process->task, reply.text, reply.text_len,
 			      run->process->arena, &run->answer) == TM_OK &&
-	       tm_run_render(run, "extractive", reply.model) == TM_OK;
+	       tm_run_render(run, run->stand_in ? run->stand_in->name : "extractive",
+			     reply.model) == TM_OK;
 }
 
 /* For GET /v1/resilience; lost when Redis is away. */
@@ -68,7 +70,7 @@ void tm_run_fall_back(struct tm_run *run)
 		out->ttl_ms = run->stale.fresh_ms - tm_clock_wall_ms();
 		out->hit = true;
 		count(run, "stale");
-	} else if (settings->fallback.extractive && extract(run)) {
+	} else if ((settings->fallback.extractive || run->stand_in) && extract(run)) {
 		count(run, "extractive");
 	} else {
 		return;

@@ -80,6 +80,23 @@ size_t tm_process_providers(const struct tm_settings *settings,
 	return providers_of(settings, settings->llm.provider, out);
 }
 
+/* A built-in provider behind others is no provider of the chain: it never fails, and its answers
+ * are not theirs. It stands in when all of them have failed. */
+static void set_stand_in_aside(struct tm_run *run)
+{
+	size_t count = 1;
+
+	if (run->providers[0]->kind == TM_PROVIDER_EXTRACTIVE)
+		return;
+	for (size_t i = 1; i < run->providers_count; i++) {
+		if (run->providers[i]->kind != TM_PROVIDER_EXTRACTIVE)
+			run->providers[count++] = run->providers[i];
+		else if (!run->stand_in)
+			run->stand_in = run->providers[i];
+	}
+	run->providers_count = count;
+}
+
 /* Who is asked, and for which model: a location's settings count more than the operation's, and
  * those more than the rest. llm.model is meant for the first of llm.provider. */
 static void choose_providers(struct tm_run *run)
@@ -91,6 +108,7 @@ static void choose_providers(struct tm_run *run)
 
 	run->providers_count = providers_of(settings, own ? operation->provider
 							  : settings->llm.provider, run->providers);
+	set_stand_in_aside(run);
 	if (settings->llm.model_local || (!model[0] && !own))
 		model = settings->llm.model;
 	if (model[0] && run->providers[0]->kind != TM_PROVIDER_EXTRACTIVE) {

@@ -35,6 +35,7 @@ struct tm_run {
 	struct tm_llm_prompt ask;
 	const struct tm_provider_conf *providers[TM_PROVIDERS_MAX];
 	struct tm_provider_conf first;		/* the first with another model put in */
+	const struct tm_provider_conf *stand_in;	/* built in, behind others; NULL: none */
 	size_t providers_count;
 	char cache_name[TM_CACHE_NAME_BYTES];
 	struct tm_cache_entry stale;		/* past its time; answer NULL where there is none */

@@ -120,6 +120,20 @@ def test_no_stale_answer_for_who_asked_for_no_cache(stale):
     assert one.process(TEXT, headers={"Cache-Control": "no-cache"}).status == 503
 
 
+def test_a_built_in_provider_behind_others_stands_in_and_is_not_stored(site, llm):
+    server = llm()
+    one = site(llm=server, settings=FREE, providers={
+        "main": {"kind": "openai", "url": server.url, "model": "m", "key": PROVIDER_KEY},
+        "last": {"kind": "extractive"}})
+    server.always = DOWN
+    answer = one.process(TEXT)
+    assert answer.status == 200 and answer.json()["metadata"]["degraded"] is True
+    assert answer.json()["metadata"]["provider"] == "last"
+    assert "stored" not in answer.headers["Cache-Status"] and one.redis.keys("tm:cache:*") == []
+    server.always = None
+    assert one.process(TEXT).json()["metadata"]["provider"] == "main"
+
+
 @pytest.mark.parametrize("operation", ["summarize", "sentiment", "key_points", "questions", "qa"])
 def test_the_extractive_provider_stands_in_for_every_operation(site, operation):
     one = site(settings={**FREE, "fallback.extractive": "true"})
