@@ -248,12 +248,11 @@ static void enter(struct item *item)
 	item->stage = item->run.start.state == TM_FLIGHT_FOLLOW ? FOLLOWING : CALLING;
 }
 
-/* The starts of all misses: one round trip, and one more where something is given back. */
-static void start_misses(struct batch *batch)
+/* One round trip for the starts of all misses; adds to back what was taken for nothing. The last of
+ * them; NULL: there was none. */
+static struct item *start_round(struct batch *batch, struct tm_run_returns *back)
 {
-	struct tm_redis *redis = batch->services->redis;
 	struct tm_run_looks looks = {0};
-	struct tm_run_returns back = {0};
 	struct item *last = NULL;
 	enum tm_err err;
 
@@ -266,7 +265,7 @@ static void start_misses(struct batch *batch)
 		last = item;
 	}
 	if (!last)
-		return;
+		return NULL;
 	for (size_t i = 0; i < batch->work->count; i++)
 		if (batch->items[i].stage == LOOKING)
 			tm_run_queue_looks(&batch->items[i].run, &looks);
@@ -276,20 +275,50 @@ static void start_misses(struct batch *batch)
 	for (size_t i = 0; i < batch->work->count; i++)
 		if (batch->items[i].stage == LOOKING)
 			batch->items[i].go_on = tm_run_read_start(&batch->items[i].run, err);
-	tm_redis_end(redis);
+	tm_redis_end(batch->services->redis);
 	for (size_t i = 0; i < batch->work->count; i++)
 		if (batch->items[i].stage == LOOKING)
-			tm_run_queue_returns(&batch->items[i].run, &back);
-	if (back.requests > 0 || back.calls > 0)
-		tm_run_give_back(&last->run, &back);
+			tm_run_queue_returns(&batch->items[i].run, back);
+	return last;
+}
+
+/* Those that go on do; the others stay, for another round or to be over. */
+static void enter_started(struct batch *batch)
+{
 	for (size_t i = 0; i < batch->work->count; i++) {
 		struct item *item = &batch->items[i];
 
 		if (item->stage == LOOKING && item->go_on)
 			enter(item);
-		else if (item->stage == LOOKING)
+		else if (item->stage == LOOKING && item->run.out->end != TM_PROCESS_QUOTA)
 			finish(item);
 	}
+}
+
+/*
+ * The starts of all misses. Each is charged an LLM call before it is known whether it needs one:
+ * where some follow somebody else's and give theirs back, those that were refused try once more.
+ */
+static void start_misses(struct batch *batch)
+{
+	struct tm_run_returns back = {0};
+	struct item *last = start_round(batch, &back);
+
+	enter_started(batch);
+	if (back.calls > 0 && back.requests > 0) {
+		tm_run_give_back(&last->run, &(struct tm_run_returns){.calls = back.calls});
+		back = (struct tm_run_returns){0};
+		for (size_t i = 0; i < batch->work->count; i++)
+			if (batch->items[i].stage == LOOKING)
+				*batch->items[i].run.out = (struct tm_outcome){.detail = ""};
+		last = start_round(batch, &back);
+		enter_started(batch);
+	}
+	if (back.requests > 0 || back.calls > 0)
+		tm_run_give_back(&last->run, &back);
+	for (size_t i = 0; i < batch->work->count; i++)
+		if (batch->items[i].stage == LOOKING)
+			finish(&batch->items[i]);
 }
 
 /* What was polled: an answer, a failure, or the lead, which must be paid for. */

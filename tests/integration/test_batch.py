@@ -197,6 +197,22 @@ def test_items_beyond_the_llm_quota_fail_alone_and_cost_nothing(site):
     assert other.status == 200 and time.monotonic() - started < 1
 
 
+def test_calls_of_others_are_not_in_the_way_of_items_that_need_one(site):
+    """Items that follow a call in flight take none of the hour's."""
+    one = site(workers=5, settings={"limit.minute": 20, "limit.hour": 0, "limit.llm_hour": 5})
+    one.llm.always = Step(delay=1)
+    requests = items(5)
+    with ThreadPoolExecutor(3) as pool:
+        singles = [pool.submit(one.process, **requests[number]) for number in range(3)]
+        one.llm.await_requests(3)
+        answer = post(one, requests)
+        assert [single.result().status for single in singles] == [200] * 3
+    assert answer.json()["completed"] == 5, answer.text
+    assert one.llm.count == 5
+    assert int(answer.headers["X-RateLimit-Remaining"]) <= 20 - 3 - 5
+    assert one.process("One more text is one too many for this hour's calls.").status == 429
+
+
 @pytest.mark.parametrize("body, status, field", [
     ({}, 422, "requests"),
     ({"requests": {"text": TEXT}}, 422, "requests"),
