@@ -98,7 +98,7 @@ void tm_app_free(struct tm_app *app)
 	if (!app)
 		return;
 	if (app->usage && app->services.redis)
-		tm_usage_flush(app->usage, app->services.redis);
+		tm_usage_finish(app->usage, app->services.redis);
 	tm_usage_free(app->usage);
 	tm_sha256_clear(&app->services.hash);
 	tm_limit_local_free(app->services.local_limits);

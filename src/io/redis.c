@@ -448,6 +448,16 @@ enum tm_err tm_redis_send(struct tm_redis *redis)
 	return err;
 }
 
+bool tm_redis_sent_over(const struct tm_redis *redis)
+{
+	return redis->state != UP || redis->link.discard == 0;
+}
+
+uint64_t tm_redis_sent_errors(const struct tm_redis *redis)
+{
+	return redis->link.discarded_errors;
+}
+
 const struct tm_reply *tm_redis_reply(const struct tm_redis *redis, int index)
 {
 	if (index < 0 || index >= redis->wire.count)

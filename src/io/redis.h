@@ -93,6 +93,11 @@ TM_CHECK enum tm_err tm_redis_run(struct tm_redis *redis);
  * or earlier bytes not taken. A script that Redis has forgotten is lost, once. */
 TM_CHECK enum tm_err tm_redis_send(struct tm_redis *redis);
 
+/* Of what was sent: whether all answers are in, or will never come; and how many were errors since
+ * the handle was made. */
+bool tm_redis_sent_over(const struct tm_redis *redis);
+uint64_t tm_redis_sent_errors(const struct tm_redis *redis);
+
 /* The answer with that index; a TM_REPLY_NIL for one out of range. */
 const struct tm_reply *tm_redis_reply(const struct tm_redis *redis, int index);
 

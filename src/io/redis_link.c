@@ -97,8 +97,10 @@ static void *make_text(const redisReadTask *task, char *text, size_t len)
 	struct tm_redis_link *link = task->privdata;
 	struct tm_reply *reply = place(task);
 
-	if (task->type == REDIS_REPLY_ERROR && !task->parent)
+	if (task->type == REDIS_REPLY_ERROR && !task->parent) {
 		note_error(link, text, len);
+		link->discarded_errors += link->discard > 0 ? 1 : 0;
+	}
 	if (reply == &nowhere)
 		return reply;
 	reply->kind = task->type == REDIS_REPLY_ERROR ? TM_REPLY_ERROR : TM_REPLY_TEXT;

@@ -34,6 +34,7 @@ struct tm_redis_link {
 	struct redisContext *ctx;	/* hiredis'; NULL while closed */
 	struct tm_redis_sink *sink;	/* may change only between two answers */
 	int discard;			/* this many answers are thrown away first */
+	uint64_t discarded_errors;	/* how many of those were errors; kept over connections */
 	bool unsent;			/* bytes wait to be written */
 	bool noscript;			/* an answer was NOSCRIPT; the caller's to clear */
 	char refusal[TM_REDIS_ERROR_BYTES];	/* LOADING, READONLY and kin; "" for none */

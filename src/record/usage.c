@@ -17,14 +17,16 @@ enum {
 	ID_BYTES = 65, OPERATION_BYTES = 65, PREFIX_BYTES = 128,
 	KEY_BYTES = PREFIX_BYTES + ID_BYTES + 64,
 	OVERFLOW_HOURS = 24,
-	EXPIRE_S = 35 * 24 * 3600,
-	SENDS_MAX = 7		/* per flush: no flood after a long absence of Redis */
+	EXPIRE_S = 35 * 24 * 3600
 };
 
 enum { REQUESTS, HITS, ERRORS, LLM_CALLS, INPUT_TOKENS, OUTPUT_TOKENS, GUARDED, COUNTERS };
 static const char *const names[COUNTERS] = {
 	"requests", "hits", "errors", "llm_calls", "input_tokens", "output_tokens", "guarded",
 };
+
+/* A pipeline's worth: after a long absence of Redis there is no flood. */
+enum { SENT_MAX = TM_REDIS_PIPELINE / (COUNTERS + 1) };
 
 struct cell {
 	int64_t hour;		/* since 1970 */
@@ -37,6 +39,9 @@ struct tm_usage {
 	char prefix[PREFIX_BYTES];
 	struct cell *cells;
 	size_t count, max;	/* in use; without those of overflow */
+	struct cell sent[SENT_MAX];	/* on their way; errors: Redis' when they left */
+	size_t sent_count;
+	uint64_t errors;
 };
 
 enum tm_err tm_usage_new(struct tm_usage **out, const char *prefix, size_t cells_max)
@@ -137,23 +142,58 @@ static void queue_cell(const struct tm_usage *usage, const struct cell *cell,
 
 bool tm_usage_pending(const struct tm_usage *usage)
 {
-	return usage->count > 0;
+	return usage->count > 0 || usage->sent_count > 0;
+}
+
+/* Puts what Redis has refused back to what gathers. */
+static void take_back(struct tm_usage *usage)
+{
+	for (size_t i = 0; i < usage->sent_count; i++) {
+		const struct cell *sent = &usage->sent[i];
+		struct cell *cell = cell_for(usage, sent->hour, sent->key_id, sent->operation);
+
+		for (int k = 0; k < COUNTERS; k++)
+			cell->counts[k] += sent->counts[k];
+	}
 }
 
 void tm_usage_flush(struct tm_usage *usage, struct tm_redis *redis)
 {
-	const size_t at_once = TM_REDIS_PIPELINE / (COUNTERS + 1);
+	size_t count;
+	enum tm_err err;
 
-	for (int sends = 0; usage->count > 0 && sends < SENDS_MAX; sends++) {
-		size_t first = usage->count > at_once ? usage->count - at_once : 0;
-		enum tm_err err;
-
-		for (size_t i = first; i < usage->count; i++)
-			queue_cell(usage, &usage->cells[i], redis);
-		err = tm_redis_send(redis);
-		tm_redis_end(redis);
-		if (err)
+	if (usage->sent_count > 0) {
+		tm_redis_poll(redis);
+		if (!tm_redis_sent_over(redis))
 			return;
-		usage->count = first;
+		if (tm_redis_sent_errors(redis) != usage->errors)
+			take_back(usage);
+		usage->sent_count = 0;
+	}
+	count = usage->count < SENT_MAX ? usage->count : SENT_MAX;
+	usage->errors = tm_redis_sent_errors(redis);
+	for (size_t i = usage->count - count; i < usage->count; i++)
+		queue_cell(usage, &usage->cells[i], redis);
+	err = tm_redis_send(redis);
+	tm_redis_end(redis);
+	if (err)
+		return;
+	usage->count -= count;
+	usage->sent_count = count;
+	memcpy(usage->sent, &usage->cells[usage->count], count * sizeof(*usage->sent));
+}
+
+void tm_usage_finish(struct tm_usage *usage, struct tm_redis *redis)
+{
+	enum tm_err err = TM_OK;
+
+	/* As often as there are pipelines' worths, and once more to hear of the last. */
+	for (size_t left = usage->count / SENT_MAX + 2; left > 0 && err == TM_OK; left--) {
+		tm_usage_flush(usage, redis);
+		if (!tm_usage_pending(usage))
+			return;
+		(void)tm_redis_queuef(redis, "PING");	/* answered behind what was sent */
+		err = tm_redis_run(redis);
+		tm_redis_end(redis);
 	}
 }

@@ -127,7 +127,7 @@ Test(usage, full_table_keeps_sums_true, .init = begin, .fini = end)
 	}
 	for (int hour = 0; hour < 100; hour++)
 		add("more", "qa", at_ms + hour * (int64_t)3600000);
-	tm_usage_flush(usage, redis);
+	tm_usage_finish(usage, redis);
 	for (int i = 0; i < 8; i++) {
 		(void)snprintf(key, sizeof(key), "tm:usage:{id%d}:" HOUR, i);
 		cr_assert_eq(field(key, "qa:requests"), 1);
@@ -147,6 +147,32 @@ Test(usage, full_table_keeps_sums_true, .init = begin, .fini = end)
 	cr_assert_eq(split, 150);
 }
 
+/* One command that must succeed. */
+static void command(const char *words)
+{
+	int index = tm_redis_queuef(redis, words);
+
+	cr_assert_eq(tm_redis_run(redis), TM_OK);
+	cr_assert_neq(tm_redis_reply(redis, index)->kind, TM_REPLY_ERROR);
+	tm_redis_end(redis);
+}
+
+Test(usage, what_redis_refuses_is_sent_again, .init = begin, .fini = end)
+{
+	command("CONFIG SET maxmemory 1");
+	for (int i = 0; i < 3; i++) {
+		add("abc", "qa", at_ms);
+		tm_usage_flush(usage, redis);
+		command("PING");
+	}
+	cr_assert(tm_usage_pending(usage));
+	command("CONFIG SET maxmemory 0");
+	tm_usage_finish(usage, redis);
+	cr_assert_not(tm_usage_pending(usage));
+	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "qa:requests"), 3);
+	cr_assert_eq(field("tm:usage:{abc}:" HOUR, "qa:llm_calls"), 3);
+}
+
 Test(usage, large_table_leaves_in_several_flushes)
 {
 	char id[16];
@@ -158,8 +184,7 @@ Test(usage, large_table_leaves_in_several_flushes)
 		(void)snprintf(id, sizeof(id), "id%d", i);
 		add(id, "qa", at_ms);
 	}
-	for (int i = 0; i < 10; i++)
-		tm_usage_flush(usage, redis);
+	tm_usage_finish(usage, redis);
 	(void)tm_redis_queuef(redis, "DBSIZE");
 	cr_assert_eq(tm_redis_run(redis), TM_OK);
 	cr_assert_eq(tm_redis_reply(redis, 0)->integer, 1000);
