@@ -16,7 +16,7 @@
 #include "io/redis.h"
 
 enum {
-	RESULT_MAX = 8 * 1024 * 1024,
+	RESULT_MAX = 256 * 1024,	/* so that a whole batch fits into an answer (api/app) */
 	REDIS_PAUSE_MS = 100,
 	RENEW_MS = 1000,
 	PUT_BACK_MS = 1000
@@ -115,7 +115,7 @@ static void write_result(struct work *work, const struct tm_outcome *outcome)
 	work->completed = tm_batch_put_result(&work->result, context->request, work->job.index,
 					      &work->input, outcome);
 	if (tm_buf_err(&work->result) != TM_OK) {
-		fail(work, "The result could not be written.");
+		fail(work, "The result is larger than 256 KiB.");
 	} else if (!work->completed) {
 		problem = outcome ? tm_answer_problem(context->request, outcome, &more)
 				  : tm_input_problem(&work->input, &more);

@@ -159,6 +159,17 @@ def test_who_wants_stored_answers_only_pays_for_no_other(site):
     assert found["results"][1]["error"]["status"] == 504
 
 
+def test_a_batch_of_long_answers_can_be_read(site):
+    one = site(settings={**ONE, "pool.job_workers": 4})
+    one.llm.always = lambda request: Step(
+        text="A long answer. " * (20000 if "Item 0 " in request.body.decode() else 15000))
+    submit(one, 10)
+    found = await_end(one, patient=True)
+    assert found["completed"] == 9 and found["failed"] == 1
+    assert found["results"][0]["error"]["detail"] == "The result is larger than 256 KiB."
+    assert len(found["results"][9]["response"]["result"]) > 200000
+
+
 def test_equal_items_cost_one_call(site):
     one = site(settings={**ONE, "pool.job_workers": 4})
     one.llm.always = Step(delay=0.2)
