@@ -4,7 +4,8 @@
  * has only these (whole numbers are exact below 2^53), so that both say the same.
  *
  * The local table is a fixed array with a hash chain and a use list through it: nothing is
- * allocated after start, and who sends many addresses only makes idle ones be forgotten.
+ * allocated after start, and who sends many addresses only makes idle ones be forgotten. It is
+ * mapped, so that its pages cost nothing until Redis is away for the first time.
  */
 #include "gate/limit.h"
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/digest.h"
 #include "io/redis.h"
@@ -143,14 +145,15 @@ enum tm_err tm_limit_local_new(struct tm_limit_local **out, size_t keys_max)
 	local = calloc(1, sizeof(*local));
 	if (!local)
 		return TM_ENOMEM;
-	local->entries = calloc(keys_max, sizeof(*local->entries));
+	local->size = (uint32_t)keys_max;
+	local->entries = mmap(NULL, keys_max * sizeof(*local->entries), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	local->heads = malloc(keys_max * sizeof(*local->heads));
-	if (!local->entries || !local->heads) {
+	if (local->entries == MAP_FAILED || !local->heads) {
 		tm_limit_local_free(local);
 		return TM_ENOMEM;
 	}
 	memset(local->heads, 0xff, keys_max * sizeof(*local->heads));
-	local->size = (uint32_t)keys_max;
 	local->newest = local->oldest = NONE;
 	local->seed = tm_random_u64();
 	*out = local;
@@ -161,7 +164,8 @@ void tm_limit_local_free(struct tm_limit_local *local)
 {
 	if (!local)
 		return;
-	free(local->entries);
+	if (local->entries != MAP_FAILED)
+		(void)munmap(local->entries, local->size * sizeof(*local->entries));
 	free(local->heads);
 	free(local);
 }

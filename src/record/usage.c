@@ -17,6 +17,7 @@ enum {
 	ID_BYTES = 65, OPERATION_BYTES = 65, PREFIX_BYTES = 128,
 	KEY_BYTES = PREFIX_BYTES + ID_BYTES + 64,
 	OVERFLOW_HOURS = 24,
+	ROOM_FIRST = 16,	/* cells; many gather only while Redis is away */
 	EXPIRE_S = 35 * 24 * 3600
 };
 
@@ -38,7 +39,7 @@ struct cell {
 struct tm_usage {
 	char prefix[PREFIX_BYTES];
 	struct cell *cells;
-	size_t count, max;	/* in use; without those of overflow */
+	size_t count, room, max;	/* in use; allocated; at most, without those of overflow */
 	struct cell sent[SENT_MAX];	/* on their way; errors: Redis' when they left */
 	size_t sent_count;
 	uint64_t errors;
@@ -53,7 +54,8 @@ enum tm_err tm_usage_new(struct tm_usage **out, const char *prefix, size_t cells
 	usage = calloc(1, sizeof(*usage));
 	if (!usage)
 		return TM_ENOMEM;
-	usage->cells = calloc(cells_max + OVERFLOW_HOURS, sizeof(*usage->cells));
+	usage->room = ROOM_FIRST;
+	usage->cells = calloc(usage->room, sizeof(*usage->cells));
 	if (!usage->cells) {
 		free(usage);
 		return TM_ENOMEM;
@@ -85,6 +87,23 @@ static struct cell *find(struct tm_usage *usage, int64_t hour, const char *key_i
 	return NULL;
 }
 
+/* Whether there is room for one cell more. */
+static bool grow(struct tm_usage *usage)
+{
+	size_t most = usage->max + OVERFLOW_HOURS;
+	size_t room = 2 * usage->room < most ? 2 * usage->room : most;
+	struct cell *cells;
+
+	if (usage->count < usage->room)
+		return true;
+	cells = room > usage->room ? realloc(usage->cells, room * sizeof(*cells)) : NULL;
+	if (!cells)
+		return false;
+	usage->cells = cells;
+	usage->room = room;
+	return true;
+}
+
 /* The cell for an event, at worst the last one: with more hours behind than overflow has
  * places for, the split by hour goes too. */
 static struct cell *cell_for(struct tm_usage *usage, int64_t hour, const char *key_id,
@@ -92,10 +111,10 @@ static struct cell *cell_for(struct tm_usage *usage, int64_t hour, const char *k
 {
 	struct cell *cell = find(usage, hour, key_id, operation);
 
-	if (!cell && usage->count >= usage->max) {
+	if (!cell && (usage->count >= usage->max || !grow(usage))) {
 		key_id = operation = "overflow";
 		cell = find(usage, hour, key_id, operation);
-		if (!cell && usage->count >= usage->max + OVERFLOW_HOURS)
+		if (!cell && !grow(usage))
 			cell = &usage->cells[usage->count - 1];
 	}
 	if (!cell) {
