@@ -4,7 +4,8 @@
  * It waits with epoll for one reason, EPOLLEXCLUSIVE: of all workers that sleep on the listener
  * the kernel wakes one for a connection, where poll would wake every one. Whoever was woken
  * must try to accept, also when it was asked to stop at the same moment: nobody else was told.
- * So a stopping worker first takes what waits in the queue.
+ * So a stopping worker first takes what waits in the queue: all of it where no more can come,
+ * since the master removes the socket's path before it stops its workers.
  */
 #include "worker.h"
 
@@ -15,6 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "api/app.h"
@@ -35,6 +39,9 @@ struct worker {
 	struct tm_child *child;
 	int listen_fd, epoll_fd;
 	int watched_fd;		/* the app's descriptor in the epoll set; -1: none */
+	bool alone;		/* without a master of ours */
+	struct sockaddr_un path;/* the listener's; "" where it has none */
+	struct stat file;	/* what was there when the worker started */
 	int64_t served, share;	/* share: INT64_MAX for no end */
 };
 
@@ -48,12 +55,34 @@ static int64_t share_of(int64_t requests_max)
 	return share < 1 ? 1 : (int64_t)share;
 }
 
+static void find_path(struct worker *self)
+{
+	socklen_t len = sizeof(self->path);
+
+	if (getsockname(self->listen_fd, (struct sockaddr *)&self->path, &len) ||
+	    self->path.sun_family != AF_UNIX || lstat(self->path.sun_path, &self->file))
+		self->path.sun_path[0] = '\0';
+}
+
+/* Whether nobody new can reach the listener. While it is open its file's inode is not reused. */
+static bool cut_off(const struct worker *self)
+{
+	struct stat now;
+
+	if (self->alone || !self->path.sun_path[0])
+		return false;
+	if (lstat(self->path.sun_path, &now))
+		return errno == ENOENT;
+	return now.st_dev != self->file.st_dev || now.st_ino != self->file.st_ino;
+}
+
 static bool start(struct worker *self, const struct tm_settings *settings)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE,
 				    .data.fd = self->listen_fd};
 
 	self->share = share_of(settings->pool.requests_max);
+	find_path(self);
 	if (tm_app_new(&self->app, settings) != TM_OK)
 		return false;	/* logged */
 	if (tm_fcgi_new(&self->fcgi, self->listen_fd, READ_MS) != TM_OK ||
@@ -123,13 +152,14 @@ static enum tm_err serve(struct worker *self)
 	return TM_OK;
 }
 
-/* Whatever became of one client: the next may be waiting behind it. */
+/* Whatever became of one client: the next may be waiting behind it. A queue that ends is taken
+ * whole; how long that may be is the master's to say (pool.stop_timeout). */
 static enum tm_err drain(struct worker *self)
 {
 	int64_t until_ms = tm_clock_mono_ms() + DRAIN_MS;
 	struct pollfd queue = {.fd = self->listen_fd, .events = POLLIN};
 
-	while (poll(&queue, 1, 0) > 0 && tm_clock_mono_ms() < until_ms)
+	while (poll(&queue, 1, 0) > 0 && (tm_clock_mono_ms() < until_ms || cut_off(self)))
 		if (serve(self) == TM_EIO)
 			return TM_EIO;
 	return TM_OK;
@@ -137,7 +167,6 @@ static enum tm_err drain(struct worker *self)
 
 static enum tm_err loop(struct worker *self)
 {
-	bool alone = self->child->pipe_fd < 0;
 	enum tm_err err;
 
 	while (!tm_sig_stopping() && self->served < self->share) {
@@ -148,13 +177,13 @@ static enum tm_err loop(struct worker *self)
 			return TM_EIO;
 	}
 	/* In a pool the others take what waits when this one has merely had its share. */
-	return tm_sig_stopping() || alone ? drain(self) : TM_OK;
+	return tm_sig_stopping() || self->alone ? drain(self) : TM_OK;
 }
 
 int tm_worker_run(const struct tm_settings *settings, int listen_fd, struct tm_child *child)
 {
 	struct worker self = {.child = child, .listen_fd = listen_fd, .epoll_fd = -1,
-			      .watched_fd = -1};
+			      .watched_fd = -1, .alone = child->pipe_fd < 0};
 	int status = EXIT_FAILURE;
 
 	if (!start(&self, settings))

@@ -79,6 +79,22 @@ def test_term_lets_the_request_in_hand_finish(site):
     assert not one.pool.socket_path.exists()
 
 
+def test_term_lets_what_waits_in_the_queue_finish(site):
+    one = site(server=None, workers=1, settings={"limit.minute": 0, "limit.hour": 0})
+    one.llm.script(*[Step(delay=1.2)] * 3)
+    waiting = [fcgi.Connection(one.pool.socket_path) for _ in range(3)]
+    for number, connection in enumerate(waiting):
+        body = json.dumps({"text": f"{TEXT} {number}", "operation": "summarize"}).encode()
+        connection.send(fcgi.begin() + fcgi.params(fcgi.variables(
+            "POST", "/v1/process", body, HTTP_X_API_KEY=USER_KEY)) + fcgi.stream(fcgi.STDIN, body))
+    one.llm.await_requests(1)
+    one.pool.stop(signal.SIGTERM)
+    answers = [connection.read() for connection in waiting]
+    assert [(answer.status, answer.app_status) for answer in answers] == [(200, 0)] * 3
+    for connection in waiting:
+        connection.close()
+
+
 def test_no_request_is_lost_while_workers_are_replaced(site):
     """requests_max ends workers all the time; every request is answered all the same."""
     one = site(workers=3, settings={"pool.requests_max": 5, "limit.minute": 0, "limit.hour": 0})
