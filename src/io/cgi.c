@@ -131,15 +131,27 @@ static int cgi_fd(struct tm_exchange *exchange)
 	return -1;
 }
 
-/* A server that cannot hand over the whole body may never look at the answer (mod_cgid). Where
- * no body was announced or begun, there may be none to wait for. */
+/* Whether some of the body may still come. Without a length there is one when it was begun, when
+ * it comes in chunks, or when something is there; else nobody may ever end the wait for it. */
+static bool more_body(struct tm_exchange *exchange)
+{
+	const struct cgi *self = exchange->impl;
+	struct pollfd in = {.fd = IN_FD, .events = POLLIN};
+
+	if (self->left >= 0)
+		return self->left > 0;
+	return self->body_until_ms || cgi_param(exchange, "HTTP_TRANSFER_ENCODING") ||
+	       poll(&in, 1, 0) > 0;
+}
+
+/* A server that cannot hand over the whole body may never look at the answer (mod_cgid). */
 static void discard_body(struct tm_exchange *exchange)
 {
 	struct cgi *self = exchange->impl;
 	char waste[4096];
 	size_t got;
 
-	if (self->left == 0 || (self->left < 0 && !self->body_until_ms))
+	if (!more_body(exchange))
 		return;
 	self->body_until_ms = tm_clock_mono_ms() + DISCARD_MS;
 	do

@@ -83,6 +83,22 @@ def test_chunked_body_arrives_whole(http):
     assert answer.json()["success"] is True
 
 
+@pytest.mark.parametrize("method,path,key,kind,status", [
+    ("POST", "/v1/process", None, "application/json", 401),
+    ("POST", "/v1/no/such/path", USER_KEY, "application/json", 404),
+    ("POST", "/v1/health", USER_KEY, "application/json", 405),
+    ("POST", "/v1/process", USER_KEY, "text/plain", 415),
+    ("OPTIONS", "/v1/process", USER_KEY, "application/json", 204),
+    ("GET", "/v1/health", USER_KEY, "application/json", 200),
+])
+def test_answer_that_needs_no_body_comes_though_chunks_do(http, method, path, key, kind, status):
+    answer = http.with_key(key).request(
+        method, path, body=[b"x" * 4096] * 64, chunked=True, headers={"Content-Type": kind})
+    assert answer.status == status, answer.text
+    if status >= 400:
+        assert answer.type == "application/problem+json"
+
+
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
 def test_body_over_the_limit_is_our_own_413(http, chunked):
     answer = http.post("/v1/process", body=b"x" * (MEBIBYTE + 1), chunked=chunked,

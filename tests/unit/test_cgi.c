@@ -2,9 +2,12 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "io/cgi.h"
 #include "io/peer.h"
 
@@ -36,6 +39,14 @@ static void close_server(const struct server *server)
 static void say(const struct server *server, const char *text)
 {
 	cr_assert_eq(write(server->to, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static int wait_status(pid_t pid)
+{
+	int status = -1;
+
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 TestSuite(cgi, .timeout = 20);
@@ -169,4 +180,67 @@ Test(cgi, body_that_nobody_wanted_is_taken_before_the_end)
 	cr_assert_eq(read(held, left, sizeof(left)), 0, "nothing is left in the pipe");
 	close(held);
 	close(server.from);
+}
+
+Test(cgi, body_without_a_length_that_nobody_wanted_is_taken_before_the_end)
+{
+	static char chunked[] = "HTTP_TRANSFER_ENCODING=chunked", method[] = "REQUEST_METHOD=GET";
+	char *const envs[][2] = {{chunked, NULL}, {method, NULL}};
+
+	for (size_t i = 0; i < sizeof(envs) / sizeof(envs[0]); i++) {
+		struct server server;
+		struct tm_exchange exchange;
+		char left[8];
+		int held;
+
+		connect_server(&server);
+		held = dup(STDIN_FILENO);
+		say(&server, "hello");
+		close(server.to);
+		tm_cgi_open(&exchange, envs[i]);
+		tm_exchange_finish(&exchange);
+		cr_assert_eq(read(held, left, sizeof(left)), 0, "nothing is left in the pipe");
+		close(held);
+		close(server.from);
+	}
+}
+
+Test(cgi, chunks_still_to_come_are_awaited)
+{
+	static char chunked[] = "HTTP_TRANSFER_ENCODING=chunked";
+	char *const env[] = {chunked, NULL};
+	struct server server;
+	struct tm_exchange exchange;
+	char answer[8];
+	pid_t sender;
+
+	connect_server(&server);
+	sender = fork();
+	cr_assert_geq(sender, 0);
+	if (sender == 0) {	/* a server that sends only once it has the answer */
+		close(STDIN_FILENO);
+		cr_assert_eq(read(server.from, answer, sizeof(answer)), 2);
+		_exit(write(server.to, "hello", 5) == 5 ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	close(server.to);
+	tm_cgi_open(&exchange, env);
+	cr_assert_eq(tm_exchange_write(&exchange, "no", 2), TM_OK);
+	tm_exchange_finish(&exchange);
+	cr_assert_eq(wait_status(sender), EXIT_SUCCESS);
+	close(server.from);
+}
+
+Test(cgi, pipe_left_open_without_a_body_is_not_waited_for)
+{
+	static char method[] = "REQUEST_METHOD=GET";
+	char *const env[] = {method, NULL};
+	int64_t start_ms = tm_clock_mono_ms();
+	struct server server;
+	struct tm_exchange exchange;
+
+	connect_server(&server);
+	tm_cgi_open(&exchange, env);
+	tm_exchange_finish(&exchange);
+	cr_assert_lt(tm_clock_mono_ms() - start_ms, 4000, "less than a body is waited for");
+	close_server(&server);
 }
