@@ -35,6 +35,18 @@ def assert_problem(answer, status, code):
     assert answer.json()["code"] == code
 
 
+def assert_length_is_announced(http):
+    """GET, POST and HEAD say how long the body is; API.md promises it."""
+    answers = [http.get("/v1/health"),
+               http.post("/v1/process", json={"text": TEXT, "operation": "summarize"})]
+    for answer in answers:
+        assert answer.status == 200
+        assert int(answer.headers["Content-Length"]) == len(answer.body) > 0
+    answer = http.head("/v1/health")
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["Content-Length"]) > 0
+
+
 def test_health_needs_no_key(nobody):
     answer = nobody.get("/v1/health")
     assert answer.status == 200
@@ -45,6 +57,10 @@ def test_head_has_headers_and_no_body(nobody):
     answer = nobody.head("/v1/health")
     assert (answer.status, answer.body) == (200, b"")
     assert answer.type == "application/json"
+
+
+def test_length_of_every_answer_is_announced(http):
+    assert_length_is_announced(http)
 
 
 def test_unknown_path_is_a_problem_document(nobody):
@@ -130,5 +146,6 @@ def test_htaccess_example_serves_a_folder(workdir, program, variant):
         answer = nobody.with_key(USER_KEY).post(
             "/v1/process", json={"text": TEXT, "operation": "summarize"})
         assert answer.status == 200, answer.text
+        assert_length_is_announced(nobody.with_key(USER_KEY))
     finally:
         apache.stop()
