@@ -28,7 +28,8 @@ struct tm_exchange {
 	void *impl;
 };
 
-/* CGI/1.1 variable (RFC 3875), e.g. "REQUEST_METHOD", "HTTP_ACCEPT"; NULL when absent. */
+/* CGI/1.1 variable (RFC 3875), e.g. "REQUEST_METHOD", "HTTP_ACCEPT"; NULL when absent. A header
+ * that the client sent more than once is one list, "a, b" (RFC 9110, 5.3). */
 const char *tm_exchange_param(struct tm_exchange *exchange, const char *name);
 
 /* All of them, NAME=value, NULL-terminated; borrowed until finish. */

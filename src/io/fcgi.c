@@ -100,11 +100,65 @@ static bool guard_disarm(void)
 	return guard_fired != 0;
 }
 
+static bool is_param(const char *param, const char *name, size_t len)
+{
+	return strncmp(param, name, len) == 0 && param[len] == '=';
+}
+
+/* The first param of that name from at on; NULL when there is none. */
+static char **find_param(char **at, const char *name, size_t len)
+{
+	for (; *at; at++)
+		if (is_param(*at, name, len))
+			return at;
+	return NULL;
+}
+
+/*
+ * Makes the params of first's name one, in its place. The strings are libfcgi's, from malloc, and
+ * it frees as many as it made: the places behind the last one are NULL. Without memory the first
+ * param is what counts.
+ */
+static void join_params(char **first, const char *name, size_t len)
+{
+	size_t bytes = strlen(*first) + 1;
+	char **from = first + 1, **to = from, *joined, *end;
+
+	for (char **at = first; (at = find_param(at + 1, name, len));)
+		bytes += strlen(*at + len + 1) + 2;
+	joined = realloc(*first, bytes);
+	if (!joined)
+		return;
+	*first = joined;
+	end = joined + strlen(joined);
+	for (; *from; from++) {
+		if (is_param(*from, name, len)) {
+			size_t more = strlen(*from + len + 1);
+
+			memcpy(end, ", ", 2);
+			memcpy(end + 2, *from + len + 1, more + 1);
+			end += 2 + more;
+			free(*from);
+		} else {
+			*to++ = *from;
+		}
+	}
+	while (to < from)
+		*to++ = NULL;
+}
+
+/* nginx before 1.23 sends a header that the client repeats as one param per line. */
 static const char *fcgi_param(struct tm_exchange *exchange, const char *name)
 {
 	struct tm_fcgi *self = exchange->impl;
+	size_t len = strlen(name);
+	char **at = self->open ? find_param(self->request.envp, name, len) : NULL;
 
-	return self->open ? FCGX_GetParam(name, self->request.envp) : NULL;
+	if (!at)
+		return NULL;
+	if (strncmp(name, "HTTP_", 5) == 0 && find_param(at + 1, name, len))
+		join_params(at, name, len);
+	return *at + len + 1;
 }
 
 static const char *const *fcgi_params(struct tm_exchange *exchange)

@@ -3,7 +3,7 @@
  *
  * The traps it closes: a peer that sends one byte, or none, cannot pin the worker (a timer
  * shuts its connection down); signals interrupt only the wait, never a request; handlers
- * survive FCGX_Init.
+ * survive FCGX_Init; of a header that comes as several params all count.
  */
 #ifndef TM_IO_FCGI_H
 #define TM_IO_FCGI_H

@@ -1,6 +1,9 @@
 """The samples for nginx and Apache, as they are, in front of the real program: what a request
 is made of arrives complete under every one of them, and so does the answer."""
 
+import json
+import re
+
 import pytest
 
 from lib.apache import Apache
@@ -47,6 +50,16 @@ def assert_length_is_announced(http):
     assert int(answer.headers["Content-Length"]) > 0
 
 
+def post_lines(http, lines, body=None):
+    """POST /v1/process with these header lines, of which some may be equal."""
+    body = body or json.dumps({"text": TEXT, "operation": "summarize"})
+    head = http.head_of("POST", "/v1/process", {
+        "Authorization": f"Bearer {http.key}", "Content-Type": "application/json",
+        "Content-Length": len(body), "Connection": "close"})
+    return http.raw(head[:-2] + "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
+                    + body.encode())
+
+
 def test_health_needs_no_key(nobody):
     answer = nobody.get("/v1/health")
     assert answer.status == 200
@@ -61,6 +74,24 @@ def test_head_has_headers_and_no_body(nobody):
 
 def test_length_of_every_answer_is_announced(http):
     assert_length_is_announced(http)
+
+
+def test_lines_of_a_repeated_header_are_one_list(http):
+    http.post("/v1/process", json={"text": TEXT, "operation": "summarize"})
+    assert post_lines(http, ["Cache-Control: max-age=0"]).json()["cache_hit"] is True
+    again = post_lines(http, ["Cache-Control: max-age=0", "X-Between: 1",
+                              "Cache-Control: no-cache"])
+    assert again.status == 200 and again.json()["cache_hit"] is False
+    assert post_lines(http, ["Accept: text/html", "Accept: application/json"]).status == 200
+    assert post_lines(http, ["Accept: text/html", "Accept: text/plain"]).status == 406
+
+
+def test_repeated_ids_are_none(http):
+    answer = post_lines(http, ["X-Request-ID: one", "X-Request-ID: one"])
+    assert answer.status == 200
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+    assert_problem(post_lines(http, ["Idempotency-Key: one", "Idempotency-Key: one"]), 422,
+                   "invalid")
 
 
 def test_unknown_path_is_a_problem_document(nobody):

@@ -57,13 +57,18 @@ static void send_record(int fd, int type, const void *content, size_t len)
 		cr_assert_eq(write(fd, content, len), (ssize_t)len);
 }
 
-static void send_head(int fd, unsigned char role, unsigned char flags)
+static void send_params(int fd, unsigned char role, unsigned char flags, const char *pairs)
 {
 	const unsigned char begin[8] = {0, role, flags};
 
 	send_record(fd, BEGIN, begin, sizeof(begin));
-	send_record(fd, PARAMS, "\016\001CONTENT_LENGTH5", 17);
+	send_record(fd, PARAMS, pairs, strlen(pairs));
 	send_record(fd, PARAMS, "", 0);
+}
+
+static void send_head(int fd, unsigned char role, unsigned char flags)
+{
+	send_params(fd, role, flags, "\016\001CONTENT_LENGTH5");
 }
 
 static void send_request(int fd, unsigned char role, unsigned char flags)
@@ -150,6 +155,37 @@ Test(fcgi, silent_and_one_byte_clients_are_dropped_in_time)
 		cr_assert_lt(took, 10 * READ_MS);
 		tear_down(&bench);
 	}
+}
+
+Test(fcgi, header_that_came_in_several_params_is_one_list)
+{
+	static const struct { const char *name, *value; } cases[] = {
+		{"HTTP_ACCEPT", "a, , b, c"}, {"HTTP_ACC", "x"}, {"HTTP_ACCEPT_X", "y"},
+		{"HTTP_LAST", "z, z"}, {"REMOTE_USER", "r"}, {"HTTP_NONE", NULL},
+		{"HTTP_ACCEPT", "a, , b, c"},
+	};
+	struct bench bench;
+	size_t count = 0;
+
+	set_up(&bench);
+	send_params(bench.client, RESPONDER, 0,
+		    "\013\001HTTP_ACCEPTa" "\010\001HTTP_ACCx" "\013\001REMOTE_USERr"
+		    "\015\001HTTP_ACCEPT_Xy" "\011\001HTTP_LASTz" "\013\001REMOTE_USERs"
+		    "\013\003HTTP_ACCEPT, b" "\013\001HTTP_ACCEPTc" "\011\001HTTP_LASTz");
+	(void)accept_ms(&bench, TM_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *value = tm_exchange_param(&bench.exchange, cases[i].name);
+
+		if (cases[i].value)
+			cr_assert_str_eq(value, cases[i].value, "%s", cases[i].name);
+		else
+			cr_assert_null(value, "%s", cases[i].name);
+	}
+	while (tm_exchange_params(&bench.exchange)[count])
+		count++;
+	cr_assert_eq(count, 6 + 1, "joined ones are gone; libfcgi adds FCGI_ROLE");
+	tm_exchange_finish(&bench.exchange);
+	tear_down(&bench);
 }
 
 Test(fcgi, body_that_never_comes_loses_its_client)
