@@ -28,9 +28,12 @@
 #include "io/fcgi.h"
 #include "pool/sig.h"
 
-enum {
-	READ_MS = 5000,		/* a web server has the whole head at hand; a body may drip */
-	DRAIN_MS = 1000		/* a stopping worker takes from a queue that does not end */
+enum { DRAIN_MS = 1000 };	/* a stopping worker takes from a queue that does not end */
+
+/* A web server has the whole head at hand. Body and answer may go at the client's pace: 120 s are
+ * 4 KB/s for the half megabyte of a full batch. */
+static const struct tm_fcgi_times times = {
+	.head_ms = 5000, .body_ms = 30000, .write_ms = 30000, .answer_ms = 120000,
 };
 
 struct worker {
@@ -85,7 +88,7 @@ static bool start(struct worker *self, const struct tm_settings *settings)
 	find_path(self);
 	if (tm_app_new(&self->app, settings) != TM_OK)
 		return false;	/* logged */
-	if (tm_fcgi_new(&self->fcgi, self->listen_fd, READ_MS) != TM_OK ||
+	if (tm_fcgi_new(&self->fcgi, self->listen_fd, &times) != TM_OK ||
 	    tm_sig_init_worker() != TM_OK) {
 		tm_log(TM_LOG_ERROR, "worker cannot set up FastCGI: %s", strerror(errno));
 		return false;

@@ -152,6 +152,10 @@ static bool read_body(struct tm_context *context)
 		tm_problem_say(response, request, TM_PROBLEM_BAD_REQUEST,
 			       "The Content-Length is not a number.");
 		return false;
+	case TM_ETIME:
+		tm_problem_say(response, request, TM_PROBLEM_BAD_REQUEST,
+			       "The body did not come in time.");
+		return false;
 	case TM_EGONE:
 		response->silent = true;
 		response->detail = "the client left while its body was read";

@@ -72,6 +72,7 @@ static enum tm_err wait_for(int fd, short events, int64_t until_ms)
 static enum tm_err cgi_read(struct tm_exchange *exchange, char *into, size_t room, size_t *got)
 {
 	struct cgi *self = exchange->impl;
+	enum tm_err err;
 	ssize_t len;
 
 	*got = 0;
@@ -84,8 +85,9 @@ static enum tm_err cgi_read(struct tm_exchange *exchange, char *into, size_t roo
 	if (!self->body_until_ms)
 		self->body_until_ms = tm_clock_mono_ms() + BODY_MS;
 	do {
-		if (wait_for(IN_FD, POLLIN, self->body_until_ms) != TM_OK)
-			return TM_EGONE;
+		err = wait_for(IN_FD, POLLIN, self->body_until_ms);
+		if (err != TM_OK)
+			return err;
 		len = read(IN_FD, into, room);
 	} while (len < 0 && (errno == EINTR || errno == EAGAIN));
 	if (len < 0)

@@ -40,7 +40,7 @@ const char *const *tm_exchange_params(struct tm_exchange *exchange);
  *
  * TM_OK; TM_ESIZE over the ceiling (also when CONTENT_LENGTH announces it: nothing is read
  * then); TM_ESHORT less than CONTENT_LENGTH arrived; TM_EINVAL CONTENT_LENGTH is no number;
- * TM_EGONE, TM_ENOMEM.
+ * TM_ETIME it did not come in time, and an answer can still be written; TM_EGONE, TM_ENOMEM.
  */
 TM_CHECK enum tm_err tm_exchange_read_body(struct tm_exchange *exchange, struct tm_buf *body);
 

@@ -5,7 +5,11 @@
  * libfcgi has the word, a timer runs, and when the time is up, its handler shuts the client's
  * connection down, so that the call under way and all later ones end at once. Interrupting the
  * call alone would not do: a peer that sends a byte now and then, or always just in time,
- * would hold the worker for ever.
+ * would hold the worker for ever. A body that does not come loses only the connection's reading
+ * half: its client can still be told.
+ *
+ * Some web servers take an answer no faster than their client does. So each piece of it has a
+ * deadline of its own, and progress is what counts, up to a generous bound for all of them.
  *
  * The connection is accepted here and handed to FCGX_Accept_r as one that is already open:
  * libfcgi's own accept waits two seconds for a first byte and, after a broken request, goes on
@@ -32,15 +36,15 @@
 
 enum {
 	ROLE_RESPONDER = 1,	/* FastCGI specification 1.0, 8: FCGI_RESPONDER */
-	BODY_READS = 6,		/* a whole body may take this many times read_ms */
-	PIECE_BYTES = 8192	/* of the body, each within read_ms: what libfcgi reads at once */
+	PIECE_BYTES = 8192	/* of an answer, within write_ms: what libfcgi writes at once */
 };
 
 struct tm_fcgi {
 	FCGX_Request request;
 	int listen_fd;
-	int64_t read_ms;
+	struct tm_fcgi_times times;
 	int64_t body_until_ms;	/* steady clock; 0 before the body's first piece */
+	int64_t answer_left_ms;	/* what the pieces still to come may wait */
 	bool open;		/* a request is in hand */
 	bool broken;		/* its client can no longer be reached */
 };
@@ -51,16 +55,18 @@ struct tm_fcgi {
  */
 static volatile sig_atomic_t guard_fd = -1;	/* the connection under guard */
 static volatile sig_atomic_t guard_fired;
+static volatile sig_atomic_t guard_how;	/* what is shut down: SHUT_RD, SHUT_RDWR */
 static volatile int64_t guard_until_ms;	/* steady clock; read while guard_fd is set */
-static volatile sig_atomic_t timer_runs;	/* at most until the longest guard would end */
+static int64_t guard_from_ms;		/* when it was armed */
+static volatile int64_t timer_until_ms;	/* steady clock: when it fires; 0: it does not run */
 static timer_t timer;
 
-static void set_timer(int64_t ms)
+static void set_timer(int64_t until_ms, int64_t ms)
 {
 	const struct itimerspec when = {
 		.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
 
-	timer_runs = 1;
+	timer_until_ms = until_ms;
 	(void)timer_settime(timer, 0, &when, NULL);
 }
 
@@ -70,27 +76,28 @@ static void on_alarm(int signo)
 	int64_t left_ms;
 
 	(void)signo;
-	timer_runs = 0;
+	timer_until_ms = 0;
 	if (guard_fd >= 0) {
 		left_ms = guard_until_ms - tm_clock_mono_ms();
 		if (left_ms > 0) {
-			set_timer(left_ms);
+			set_timer(guard_until_ms, left_ms);
 		} else {
 			guard_fired = 1;
-			(void)shutdown(guard_fd, SHUT_RDWR);
+			(void)shutdown(guard_fd, guard_how);
 		}
 	}
 	errno = saved;
 }
 
-/* ms is at most the handle's read_ms. */
-static void guard_arm(const struct tm_fcgi *self, int64_t ms)
+static void guard_arm(const struct tm_fcgi *self, int64_t ms, int how)
 {
+	guard_from_ms = tm_clock_mono_ms();
 	guard_fired = 0;
-	guard_until_ms = tm_clock_mono_ms() + ms;
+	guard_how = how;
+	guard_until_ms = guard_from_ms + ms;
 	guard_fd = self->request.ipcFd;
-	if (!timer_runs || ms < self->read_ms)
-		set_timer(ms);
+	if (!timer_until_ms || timer_until_ms > guard_until_ms)
+		set_timer(guard_until_ms, ms);
 }
 
 /* True when the deadline passed meanwhile. */
@@ -173,27 +180,48 @@ static const char *const *fcgi_params(struct tm_exchange *exchange)
 static enum tm_err fcgi_read(struct tm_exchange *exchange, char *into, size_t room, size_t *got)
 {
 	struct tm_fcgi *self = exchange->impl;
-	int64_t now = tm_clock_mono_ms(), left = self->read_ms;
-	int ask = room < PIECE_BYTES ? (int)room : PIECE_BYTES, count;
+	int64_t now = tm_clock_mono_ms();
+	int ask = room < INT_MAX ? (int)room : INT_MAX, count;
 
 	*got = 0;
 	if (!self->open || self->broken)
 		return TM_EGONE;
 	if (!self->body_until_ms)
-		self->body_until_ms = now + BODY_READS * self->read_ms;
-	if (left > self->body_until_ms - now)
-		left = self->body_until_ms - now;
-	if (left <= 0)
-		goto broken;
-	guard_arm(self, left);
+		self->body_until_ms = now + self->times.body_ms;
+	if (self->body_until_ms <= now)
+		return TM_ETIME;
+	guard_arm(self, self->body_until_ms - now, SHUT_RD);
 	count = FCGX_GetStr(into, ask, self->request.in);
-	if (guard_disarm() || (count < ask && FCGX_GetError(self->request.in)))
-		goto broken;
+	if (guard_disarm())
+		return TM_ETIME;
+	if (count < ask && FCGX_GetError(self->request.in)) {
+		self->broken = true;
+		return TM_EGONE;
+	}
 	*got = (size_t)count;
 	return TM_OK;
-broken:
-	self->broken = true;
-	return TM_EGONE;
+}
+
+/* False when the answer has had all its time. */
+static bool begin_piece(struct tm_fcgi *self)
+{
+	int64_t ms = self->times.write_ms;
+
+	if (ms > self->answer_left_ms)
+		ms = self->answer_left_ms;
+	if (ms <= 0) {
+		self->broken = true;
+		return false;
+	}
+	guard_arm(self, ms, SHUT_RDWR);
+	return true;
+}
+
+static void end_piece(struct tm_fcgi *self, bool failed)
+{
+	self->answer_left_ms -= tm_clock_mono_ms() - guard_from_ms;
+	if (guard_disarm() || failed)
+		self->broken = true;
 }
 
 /*
@@ -204,39 +232,32 @@ static enum tm_err fcgi_write(struct tm_exchange *exchange, const char *data, si
 {
 	struct tm_fcgi *self = exchange->impl;
 
-	if (!self->open || self->broken)
-		return TM_EGONE;
-	while (len) {
-		int piece = len < INT_MAX ? (int)len : INT_MAX, put;
+	while (len && self->open && !self->broken) {
+		int piece = len < PIECE_BYTES ? (int)len : PIECE_BYTES, put;
 		bool sends = self->request.out->stop - self->request.out->wrNext <= piece;
 
-		if (sends)	/* else it only goes into the library's buffer */
-			guard_arm(self, self->read_ms);
+		if (sends && !begin_piece(self))	/* else into the library's buffer only */
+			break;
 		put = FCGX_PutStr(data, piece, self->request.out);
-		if ((sends && guard_disarm()) || put != piece) {
-			self->broken = true;
-			return TM_EGONE;
-		}
+		if (sends)
+			end_piece(self, put != piece);
 		data += piece;
 		len -= (size_t)piece;
 	}
-	return TM_OK;
+	return self->open && !self->broken ? TM_OK : TM_EGONE;
+}
+
+static enum tm_err flush(struct tm_fcgi *self)
+{
+	if (!self->open || self->broken || !begin_piece(self))
+		return TM_EGONE;
+	end_piece(self, FCGX_FFlush(self->request.out) != 0);
+	return self->broken ? TM_EGONE : TM_OK;
 }
 
 static enum tm_err fcgi_flush(struct tm_exchange *exchange)
 {
-	struct tm_fcgi *self = exchange->impl;
-	int failed;
-
-	if (!self->open || self->broken)
-		return TM_EGONE;
-	guard_arm(self, self->read_ms);
-	failed = FCGX_FFlush(self->request.out);
-	if (guard_disarm() || failed) {
-		self->broken = true;
-		return TM_EGONE;
-	}
-	return TM_OK;
+	return flush(exchange->impl);
 }
 
 static int fcgi_fd(struct tm_exchange *exchange)
@@ -247,18 +268,24 @@ static int fcgi_fd(struct tm_exchange *exchange)
 }
 
 /*
- * Closing reads what the client still sends, until it closes: under guard, as it may not. Once the
- * end of its body was read it sends nothing more, and detached from it we need not wait.
+ * Closing reads what the client still sends, until it closes: under guard, as it may not, and with
+ * the answer out of the way, which may take longer. Once the end of its body was read it sends
+ * nothing more, and detached from it we need not wait.
  */
 static void finish(struct tm_fcgi *self)
 {
+	bool ended;
+
 	if (!self->open)
 		return;
+	ended = FCGX_HasSeenEOF(self->request.in) != 0;
+	if (!ended)
+		(void)flush(self);
 	if (self->broken)
 		(void)shutdown(self->request.ipcFd, SHUT_RDWR);
-	else if (FCGX_HasSeenEOF(self->request.in))
+	else if (ended)
 		(void)FCGX_Detach(&self->request);
-	guard_arm(self, self->read_ms);
+	guard_arm(self, ended ? self->times.write_ms : self->times.head_ms, SHUT_RDWR);
 	FCGX_Finish_r(&self->request);
 	(void)guard_disarm();
 	self->open = false;
@@ -314,7 +341,7 @@ static int init_signals(void)
 	       timer_create(CLOCK_MONOTONIC, &event, &timer);
 }
 
-enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms)
+enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, const struct tm_fcgi_times *times)
 {
 	struct tm_fcgi *self;
 	int flags = fcntl(listen_fd, F_GETFL);
@@ -331,7 +358,7 @@ enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms)
 		return TM_EIO;
 	}
 	self->listen_fd = listen_fd;
-	self->read_ms = read_ms;
+	self->times = *times;
 	*out = self;
 	return TM_OK;
 }
@@ -342,7 +369,7 @@ void tm_fcgi_free(struct tm_fcgi *fcgi)
 		return;
 	finish(fcgi);
 	(void)timer_delete(timer);
-	timer_runs = 0;
+	timer_until_ms = 0;
 	free(fcgi);
 }
 
@@ -375,7 +402,7 @@ static void refuse_role(struct tm_fcgi *self)
 				     "Content-Length: 39\r\n\r\n"
 				     "This FastCGI role is not served here.\r\n";
 
-	guard_arm(self, self->read_ms);
+	guard_arm(self, self->times.head_ms, SHUT_RDWR);
 	(void)FCGX_PutS("textmill: only the FastCGI role RESPONDER is served here\n",
 			self->request.err);
 	(void)FCGX_PutS(answer, self->request.out);
@@ -401,7 +428,7 @@ enum tm_err tm_fcgi_accept(struct tm_fcgi *fcgi, struct tm_exchange *out)
 
 	request->ipcFd = fd;
 	request->keepConnection = 1;	/* "already open": accept would close it otherwise */
-	guard_arm(fcgi, fcgi->read_ms);
+	guard_arm(fcgi, fcgi->times.head_ms, SHUT_RDWR);
 	failed = FCGX_Accept_r(request);
 	if (guard_disarm() && !failed) {
 		fcgi->open = true;	/* read at the last moment, but the connection is shut */
@@ -416,6 +443,7 @@ enum tm_err tm_fcgi_accept(struct tm_fcgi *fcgi, struct tm_exchange *out)
 	fcgi->open = true;
 	fcgi->broken = false;
 	fcgi->body_until_ms = 0;
+	fcgi->answer_left_ms = fcgi->times.answer_ms;
 	if (request->role != ROLE_RESPONDER) {
 		refuse_role(fcgi);
 		return TM_EAGAIN;

@@ -15,15 +15,23 @@
 
 struct tm_fcgi;
 
+/* How long a peer is waited for, ms, each 1..600000. */
+struct tm_fcgi_times {
+	int64_t head_ms;	/* for all params, and at the end for its close */
+	int64_t body_ms;	/* for the whole body */
+	int64_t write_ms;	/* until it takes the next 8 KiB of the answer */
+	int64_t answer_ms;	/* for all pieces of the answer together */
+};
+
 /*
  * listen_fd  a listening socket, AF_UNIX or AF_INET/6; made non-blocking; borrowed
- * read_ms    longest time for all params, each piece of the body and each write, ms, 100..60000;
- *            a whole body has six times that
+ * times      copied
  *
  * TM_OK and *out (tm_fcgi_free frees it); TM_ENOMEM, TM_EIO.
  * Takes SIGALRM, ignores SIGPIPE; other handlers stay as they are.
  */
-TM_CHECK enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, int64_t read_ms);
+TM_CHECK enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd,
+				 const struct tm_fcgi_times *times);
 void tm_fcgi_free(struct tm_fcgi *fcgi);
 
 /*

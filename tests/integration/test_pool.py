@@ -55,15 +55,25 @@ def test_malformed_records_do_no_harm(site, data):
     assert healthy(one) and one.pool.workers() == pids
 
 
-def test_a_reader_that_never_reads_pins_no_worker(site):
-    one = site(server=None, workers=1)
+def test_who_never_reads_or_never_sends_pins_no_worker(site):
+    """Half a minute is what each has; that the body did not come is said, and logged as such."""
+    one = site(server=None, workers=2)
     one.llm.script(Step(text="word " * 400_000))
-    connection = fcgi.Connection(one.pool.socket_path)
-    connection.send(fcgi.begin() + fcgi.params(fcgi.variables(
-        "POST", "/v1/process", BODY, HTTP_X_API_KEY=USER_KEY)) + fcgi.stream(fcgi.STDIN, BODY))
+    reader, sender = (fcgi.Connection(one.pool.socket_path) for _ in range(2))
+    head = fcgi.begin() + fcgi.params(fcgi.variables(
+        "POST", "/v1/process", BODY, HTTP_X_API_KEY=USER_KEY))
+    reader.send(head + fcgi.stream(fcgi.STDIN, BODY))
     one.llm.await_requests(1)
-    assert healthy(one, timeout=30)
-    connection.close()
+    sender.send(head + fcgi.record(fcgi.STDIN, BODY[:10]))
+    answer = sender.read(timeout=60)
+    assert answer.status == 400 and json.loads(answer.body)["code"] == "bad_request"
+    assert "in time" in json.loads(answer.body)["detail"]
+    assert "400 bad_request: The body did not come in time." in one.log
+    assert healthy(one) and healthy(one, timeout=60)
+    wait_until(lambda: "the client left before the answer was written" in one.log,
+               "the reader's end", timeout=60)
+    reader.close()
+    sender.close()
 
 
 def test_term_lets_the_request_in_hand_finish(site):

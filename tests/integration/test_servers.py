@@ -3,16 +3,21 @@ is made of arrives complete under every one of them, and so does the answer."""
 
 import json
 import re
+import socket
+import time
+from http import client as http_client
 
 import pytest
 
 from lib.apache import Apache
 from lib.http import Client
+from lib.llm import Step
 from lib.pool import conf_text
 from lib.site import ADMIN_KEY, SERVERS, USER_KEY
 
 TEXT = "The harbour kept its old light. Every evening a boy walked out to trim the wick."
 MEBIBYTE = 1048576
+PAUSE = 7    # s: longer than a worker waits for a request's head
 PLENTY = {"limit.minute": 100000, "limit.hour": 100000}
 
 
@@ -180,3 +185,42 @@ def test_htaccess_example_serves_a_folder(workdir, program, variant):
         assert_length_is_announced(nobody.with_key(USER_KEY))
     finally:
         apache.stop()
+
+
+@pytest.mark.parametrize("server", ["apache-proxy", "mod_fcgid"])
+def test_slow_client_gets_its_whole_answer(site, server):
+    """Apache passes its client's pace on: here nothing is taken for longer than a worker
+    waits for a whole head, and more is to come than the sockets hold."""
+    # It stands only outside of virtual hosts; with it the kernel's buffer does not grow.
+    one = site(server=server, extra="</VirtualHost>\nSendBufferSize 65536\n<VirtualHost *:1>")
+    words = "word " * 400_000
+    one.llm.script(Step(text=words))
+    body = json.dumps({"text": TEXT, "operation": "summarize"}).encode()
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        connection.settimeout(60)
+        connection.connect(("127.0.0.1", one.http.port))
+        connection.sendall(one.http.head_of("POST", "/v1/process", {
+            "Authorization": f"Bearer {USER_KEY}", "Content-Type": "application/json",
+            "Content-Length": len(body)}) + body)
+        connection.recv(1, socket.MSG_PEEK)
+        time.sleep(PAUSE)
+        answer = http_client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 200
+        assert json.loads(answer.read())["result"] == words.strip()
+
+
+def test_pause_in_an_upload_is_waited_for(site):
+    """mod_proxy_fcgi passes a body on as it comes, once it has 16 KiB of it."""
+    one = site(server="apache-proxy")
+    body = json.dumps({"padding": "x" * 200_000, "text": TEXT, "operation": "summarize"}).encode()
+    with one.http.connect() as connection:
+        connection.sendall(one.http.head_of("POST", "/v1/process", {
+            "Authorization": f"Bearer {USER_KEY}", "Content-Type": "application/json",
+            "Content-Length": len(body)}) + body[:100_000])
+        time.sleep(PAUSE)
+        connection.sendall(body[100_000:])
+        answer = http_client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 200, answer.read()

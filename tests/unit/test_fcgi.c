@@ -9,13 +9,17 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "io/fcgi.h"
 #include "io/peer.h"
 
-enum { READ_MS = 100, BEGIN = 1, PARAMS = 4, STDIN = 5, RESPONDER = 1, AUTHORIZER = 2 };
+enum { WAIT_MS = 100, BEGIN = 1, PARAMS = 4, STDIN = 5, RESPONDER = 1, AUTHORIZER = 2 };
+
+static const struct tm_fcgi_times short_times = {WAIT_MS, WAIT_MS, WAIT_MS, 10 * WAIT_MS};
 
 struct bench {
 	struct sockaddr_un addr;
@@ -25,7 +29,7 @@ struct bench {
 };
 
 /* The socket's name is abstract: no file to remove. */
-static void set_up(struct bench *bench)
+static void set_up_with(struct bench *bench, const struct tm_fcgi_times *times)
 {
 	socklen_t len = sizeof(sa_family_t);	/* autobind: the kernel picks a free name */
 
@@ -37,7 +41,12 @@ static void set_up(struct bench *bench)
 	cr_assert_eq(getsockname(bench->listen_fd, (struct sockaddr *)&bench->addr, &len), 0);
 	bench->client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert_eq(connect(bench->client, (struct sockaddr *)&bench->addr, len), 0);
-	cr_assert_eq(tm_fcgi_new(&bench->fcgi, bench->listen_fd, READ_MS), TM_OK);
+	cr_assert_eq(tm_fcgi_new(&bench->fcgi, bench->listen_fd, times), TM_OK);
+}
+
+static void set_up(struct bench *bench)
+{
+	set_up_with(bench, &short_times);
 }
 
 static void tear_down(struct bench *bench)
@@ -138,7 +147,7 @@ Test(fcgi, nobody_waiting_is_no_wait)
 	send_request(bench.client, RESPONDER, 0);
 	(void)accept_ms(&bench, TM_OK);
 	tm_exchange_finish(&bench.exchange);
-	cr_assert_lt(accept_ms(&bench, TM_EAGAIN), READ_MS);
+	cr_assert_lt(accept_ms(&bench, TM_EAGAIN), WAIT_MS);
 	tear_down(&bench);
 }
 
@@ -151,8 +160,8 @@ Test(fcgi, silent_and_one_byte_clients_are_dropped_in_time)
 		set_up(&bench);
 		cr_assert_eq(write(bench.client, "\001", bytes), (ssize_t)bytes);
 		took = accept_ms(&bench, TM_EAGAIN);
-		cr_assert_geq(took, READ_MS - 1);
-		cr_assert_lt(took, 10 * READ_MS);
+		cr_assert_geq(took, WAIT_MS - 1);
+		cr_assert_lt(took, 10 * WAIT_MS);
 		tear_down(&bench);
 	}
 }
@@ -188,13 +197,38 @@ Test(fcgi, header_that_came_in_several_params_is_one_list)
 	tear_down(&bench);
 }
 
-Test(fcgi, body_that_never_comes_loses_its_client)
+Test(fcgi, body_that_never_comes_is_given_up_and_its_client_told)
+{
+	struct bench bench;
+	struct tm_buf body;
+	char answer[256] = "";
+	size_t len;
+
+	set_up(&bench);
+	send_head(bench.client, RESPONDER, 0);
+	send_record(bench.client, STDIN, "he", 2);
+	(void)accept_ms(&bench, TM_OK);
+	tm_buf_init(&body, 100);
+	cr_assert_eq(tm_exchange_read_body(&bench.exchange, &body), TM_ETIME);
+	cr_assert_eq(tm_exchange_read_body(&bench.exchange, &body), TM_ETIME);
+	cr_assert_eq(tm_exchange_write(&bench.exchange, "Status: 400\r\n\r\n", 15), TM_OK);
+	tm_exchange_finish(&bench.exchange);
+	tm_buf_clear(&body);
+	len = receive(&bench, answer, sizeof(answer));
+	cr_assert_not_null(memmem(answer, len, "Status: 400\r\n\r\n", 15));
+	tear_down(&bench);
+}
+
+Test(fcgi, client_that_leaves_in_mid_body_is_gone)
 {
 	struct bench bench;
 	struct tm_buf body;
 
 	set_up(&bench);
 	send_head(bench.client, RESPONDER, 0);
+	send_record(bench.client, STDIN, "he", 2);
+	close(bench.client);
+	bench.client = -1;
 	(void)accept_ms(&bench, TM_OK);
 	tm_buf_init(&body, 100);
 	cr_assert_eq(tm_exchange_read_body(&bench.exchange, &body), TM_EGONE);
@@ -204,21 +238,66 @@ Test(fcgi, body_that_never_comes_loses_its_client)
 	tear_down(&bench);
 }
 
+/* In a process of its own: takes a piece now and then, to the end. */
+static void read_slowly(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	static char piece[16 * 1024];
+
+	while (read(fd, piece, sizeof(piece)) > 0)
+		(void)nanosleep(&pause, NULL);
+}
+
+Test(fcgi, client_that_reads_slowly_gets_it_all)
+{
+	enum { BYTES = 2 * 1024 * 1024 };	/* at that pace more than twice write_ms */
+	const struct tm_fcgi_times times = {1000, 1000, 1000, 600 * 1000};
+	struct bench bench;
+	char *data = calloc(1, BYTES);
+	pid_t reader;
+
+	cr_assert_not_null(data);
+	set_up_with(&bench, &times);
+	send_request(bench.client, RESPONDER, 0);
+	(void)accept_ms(&bench, TM_OK);
+	reader = fork();
+	cr_assert_geq(reader, 0);
+	if (reader == 0) {
+		free(data);
+		close(tm_exchange_fd(&bench.exchange));
+		read_slowly(bench.client);
+		_exit(EXIT_SUCCESS);
+	}
+	cr_assert_eq(tm_exchange_write(&bench.exchange, data, BYTES), TM_OK);
+	cr_assert_eq(tm_exchange_flush(&bench.exchange), TM_OK);
+	tm_exchange_finish(&bench.exchange);
+	cr_assert_eq(waitpid(reader, NULL, 0), reader);
+	free(data);
+	tear_down(&bench);
+}
+
 Test(fcgi, client_that_does_not_read_is_given_up)
 {
 	enum { BYTES = 4 * 1024 * 1024 };	/* more than a socket holds */
-	struct bench bench;
-	char *data = calloc(1, BYTES);
+	static const struct tm_fcgi_times cases[] = {
+		{WAIT_MS, WAIT_MS, WAIT_MS, 600 * 1000},
+		{WAIT_MS, WAIT_MS, 600 * 1000, WAIT_MS},
+	};
 
-	cr_assert_not_null(data);
-	set_up(&bench);
-	send_request(bench.client, RESPONDER, 0);
-	(void)accept_ms(&bench, TM_OK);
-	cr_assert_eq(tm_exchange_write(&bench.exchange, data, BYTES), TM_EGONE);
-	cr_assert_eq(tm_exchange_flush(&bench.exchange), TM_EGONE);
-	tm_exchange_finish(&bench.exchange);
-	free(data);
-	tear_down(&bench);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench bench;
+		char *data = calloc(1, BYTES);
+
+		cr_assert_not_null(data);
+		set_up_with(&bench, &cases[i]);
+		send_request(bench.client, RESPONDER, 0);
+		(void)accept_ms(&bench, TM_OK);
+		cr_assert_eq(tm_exchange_write(&bench.exchange, data, BYTES), TM_EGONE);
+		cr_assert_eq(tm_exchange_flush(&bench.exchange), TM_EGONE);
+		tm_exchange_finish(&bench.exchange);
+		free(data);
+		tear_down(&bench);
+	}
 }
 
 Test(fcgi, client_that_left_is_gone_and_writing_to_it_survives)
