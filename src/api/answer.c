@@ -101,14 +101,22 @@ void tm_answer_put_headers(struct tm_response *response, bool no_cache,
 static const char *limit_detail(const struct tm_request *request, const struct tm_outcome *outcome)
 {
 	const struct tm_policy *policy = &outcome->policies[outcome->verdict.tightest];
+	const char *window = strcmp(policy->name, "minute") == 0 ? "minute" : "hour";
 	int64_t wait_s = (outcome->retry_after_ms + 999) / 1000;
-	const char *detail = tm_arena_printf(
-		request->arena, "%lld %s per %s for key %s: try again in %lld s",
-		(long long)policy->quota,
-		outcome->end == TM_PROCESS_QUOTA ? "LLM calls" : "requests",
-		strcmp(policy->name, "minute") == 0 ? "minute" : "hour", request->principal.id,
-		(long long)wait_s);
+	const char *detail;
 
+	if (outcome->retry_after_ms == TM_LIMIT_NEVER)
+		detail = tm_arena_printf(request->arena,
+					 "A batch of %lld items does not fit into %lld requests "
+					 "per %s: send fewer items at once.",
+					 (long long)outcome->verdict.cost,
+					 (long long)policy->quota, window);
+	else
+		detail = tm_arena_printf(
+			request->arena, "%lld %s per %s for key %s: try again in %lld s",
+			(long long)policy->quota,
+			outcome->end == TM_PROCESS_QUOTA ? "LLM calls" : "requests", window,
+			request->principal.id, (long long)wait_s);
 	return detail ? detail : "Over a limit.";
 }
 
@@ -139,7 +147,7 @@ enum tm_problem tm_answer_problem(const struct tm_request *request,
 	*more = (struct tm_problem_more){.retry_after_ms = outcome->retry_after_ms};
 	if (outcome->end == TM_PROCESS_LIMITED || outcome->end == TM_PROCESS_QUOTA) {
 		more->detail = limit_detail(request, outcome);
-		if (more->retry_after_ms < 1)
+		if (more->retry_after_ms < 1 && more->retry_after_ms != TM_LIMIT_NEVER)
 			more->retry_after_ms = 1;
 		return outcome->end == TM_PROCESS_QUOTA ? TM_PROBLEM_QUOTA_EXCEEDED
 							 : TM_PROBLEM_RATE_LIMITED;

@@ -77,17 +77,23 @@ int tm_limit_queue(struct tm_redis *redis, const char *prefix, const struct tm_c
 	return tm_redis_queue_script(redis, TM_SCRIPT_ADMIT, 1, args.argc, args.argv, args.lens);
 }
 
+/* TM_LIMIT_NEVER is the longest of all waits. */
+static bool is_longer(int64_t wait_ms, int64_t than_ms)
+{
+	return than_ms != TM_LIMIT_NEVER && (wait_ms == TM_LIMIT_NEVER || wait_ms > than_ms);
+}
+
 /* The answer for policy i of take. */
 static void fill(struct tm_verdict *verdict, size_t i, const int64_t numbers[3])
 {
 	int64_t left = numbers[0] > 0 ? numbers[0] : 0, retry_ms = numbers[2];
+	bool longer = !verdict->passed && is_longer(retry_ms, verdict->retry_ms);
 
 	verdict->state[i].left = left;
 	verdict->state[i].reset_ms = numbers[1];
-	if (verdict->passed ? left < verdict->state[verdict->tightest].left
-			    : retry_ms > verdict->retry_ms)
+	if (verdict->passed ? left < verdict->state[verdict->tightest].left : longer)
 		verdict->tightest = i;
-	if (!verdict->passed && retry_ms > verdict->retry_ms)
+	if (longer)
 		verdict->retry_ms = retry_ms;
 }
 
@@ -99,7 +105,8 @@ enum tm_err tm_limit_read(const struct tm_reply *reply, const struct tm_charge *
 	for (size_t i = 0; i < reply->count; i++)
 		if (reply->items[i].kind != TM_REPLY_INT)
 			return TM_EPROTO;
-	*verdict = (struct tm_verdict){.passed = reply->items[0].integer == 1};
+	*verdict = (struct tm_verdict){.passed = reply->items[0].integer == 1,
+				       .cost = charge->cost};
 	for (size_t i = 0; i < charge->take_count; i++) {
 		const struct tm_reply *items = reply->items + 1 + 3 * i;
 		const int64_t numbers[3] = {items[0].integer, items[1].integer, items[2].integer};
@@ -326,7 +333,7 @@ static void tell(const struct tm_charge *charge, size_t i, const struct bucket *
 	double retry = 0;
 
 	if (wait > 0)
-		retry = charge->cost > policy->quota ? window / 1000 : ceil_ms(wait);
+		retry = charge->cost > policy->quota ? TM_LIMIT_NEVER : ceil_ms(wait);
 	fill(verdict, i,
 	     (const int64_t[3]){(int64_t)left,
 				(int64_t)ceil_ms(bucket->tat - now + (bucket->rest > 0 ? 1 : 0)),
@@ -347,7 +354,7 @@ void tm_limit_local_take(struct tm_limit_local *local, const struct tm_charge *c
 	if (!entry)
 		entry = &blank;
 
-	*verdict = (struct tm_verdict){.passed = charge->take_count > 0};
+	*verdict = (struct tm_verdict){.passed = charge->take_count > 0, .cost = charge->cost};
 	for (size_t i = 0; i < charge->take_count; i++) {
 		const struct tm_policy *policy = &charge->take[i];
 		struct bucket after;

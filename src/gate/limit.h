@@ -22,6 +22,9 @@ struct tm_reply;
 
 enum { TM_POLICIES_MAX = 4 };
 
+/* The wait for a charge that is larger than a whole bucket. */
+enum { TM_LIMIT_NEVER = -1 };
+
 struct tm_policy {
 	const char *name;	/* "minute", "hour", "llm_hour", "login"; static */
 	int64_t quota;		/* requests the bucket holds, 1..1e9 */
@@ -47,7 +50,8 @@ struct tm_verdict {
 		int64_t left, reset_ms;
 	} state[TM_POLICIES_MAX]; /* as take; reset: until full */
 	size_t tightest;	/* index in take: fewest left, or on refusal the longest wait */
-	int64_t retry_ms;	/* until the same charge can pass; 0 when passed */
+	int64_t retry_ms;	/* until the same charge can pass; 0 when passed; TM_LIMIT_NEVER */
+	int64_t cost;		/* the charge's */
 };
 
 /* Queues the charge into redis' pipeline; the index of its reply, -1 as tm_redis_queue. */

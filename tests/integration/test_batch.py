@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lib.batches import ASYNC
 from lib.llm import Step
 from lib.proc import wait_until
 from lib.site import ADMIN_KEY, FREE
@@ -181,6 +182,20 @@ def test_a_batch_costs_its_items_or_nothing(site):
     assert post(one, invalid + items(3)).headers["RateLimit"].startswith('"minute";r=2')
     done = post(one, items(2), batch_id="again")    # the refused one claimed nothing
     assert done.status == 200 and done.headers["RateLimit"].startswith('"minute";r=0')
+
+
+@pytest.mark.parametrize("headers", [None, ASYNC], ids=["sync", "async"])
+@pytest.mark.parametrize("limits, words", [
+    ({"limit.minute": 10, "limit.hour": 100}, "10 requests per minute"),
+    ({"limit.minute": 100, "limit.hour": 12}, "12 requests per hour")], ids=["minute", "hour"])
+def test_a_batch_that_never_fits_is_not_told_to_try_again(site, limits, words, headers):
+    one = site(settings=limits)
+    refused = post(one, items(15), headers=headers)
+    assert refused.status == 429 and refused.json()["code"] == "rate_limited"
+    assert refused.json()["detail"] == \
+        f"A batch of 15 items does not fit into {words}: send fewer items at once."
+    assert "Retry-After" not in refused.headers and "retry_after" not in refused.json()
+    assert post(one, items(10), headers=headers).status == (202 if headers else 200)
 
 
 def test_items_beyond_the_llm_quota_fail_alone_and_cost_nothing(site):

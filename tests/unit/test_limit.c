@@ -145,8 +145,30 @@ Test(limit, batch_larger_than_the_quota_never_passes, .init = begin, .fini = end
 	struct tm_verdict verdict = take_local(&charge, start_us);
 
 	cr_assert_not(verdict.passed);
-	cr_assert_eq(verdict.retry_ms, 60000);
+	cr_assert_eq(verdict.retry_ms, TM_LIMIT_NEVER);
+	cr_assert_eq(verdict.cost, 11);
 	cr_assert_eq(verdict.state[0].left, 10);
+}
+
+Test(limit, never_is_the_longest_wait_of_all_buckets, .init = begin, .fini = end)
+{
+	static const struct tm_policy minute = {"minute", 10, 60000}, hour = {"hour", 50, 3600000};
+	const struct tm_policy orders[][2] = {{minute, hour}, {hour, minute}};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct tm_charge charge = {.key_id = i ? "b" : "a", .take = &hour, .take_count = 1,
+					   .cost = 50};
+		struct tm_verdict verdict = take_local(&charge, start_us);
+
+		cr_assert(verdict.passed);
+		charge.take = orders[i];
+		charge.take_count = 2;
+		charge.cost = 15;
+		verdict = take_local(&charge, start_us);
+		cr_assert_not(verdict.passed);
+		cr_assert_eq(verdict.retry_ms, TM_LIMIT_NEVER);
+		cr_assert_str_eq(charge.take[verdict.tightest].name, "minute");
+	}
 }
 
 Test(limit, looking_changes_nothing, .init = begin, .fini = end)
@@ -386,6 +408,9 @@ Test(limit, script_and_local_table_agree, .init = begin_server, .fini = end_serv
 		cr_assert_eq(here.passed, there.passed, "charge %d", i);
 		cr_assert_eq(here.tightest, there.tightest, "charge %d", i);
 		cr_assert_leq(llabs(here.retry_ms - there.retry_ms), 2000, "charge %d", i);
+		cr_assert_eq(here.retry_ms == TM_LIMIT_NEVER, there.retry_ms == TM_LIMIT_NEVER,
+			     "charge %d", i);
+		cr_assert_eq(here.cost, there.cost);
 		for (size_t p = 0; p < charge.take_count; p++) {
 			cr_assert_eq(here.state[p].left, there.state[p].left, "charge %d", i);
 			cr_assert_leq(llabs(here.state[p].reset_ms - there.state[p].reset_ms),

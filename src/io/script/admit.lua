@@ -4,7 +4,8 @@
 --          tat and rest (doubles, little-endian)
 -- ARGV     cost, take_count, then name, quota, window_ms per policy;
 --          back_cost, back_count, then the same of the buckets that get back_cost when refused
--- returns  passed (1, 0), then per policy of take: left, reset_ms, retry_ms
+-- returns  passed (1, 0), then per policy of take: left, reset_ms, retry_ms (-1: cost is larger
+--          than the bucket)
 --
 -- A bucket is its theoretical arrival time (GCRA): when it will be full again, if nothing more
 -- is taken. One request moves it by window/quota, which is rarely whole: rest counts the
@@ -77,7 +78,7 @@ for i = 1, count do
 	answer[3 * i - 1] = floor(((now + window - tat) * quota - rest) / window)
 	answer[3 * i] = floor(((rest > 0 and tat + 1 or tat) - now + 999) / 1000)
 	answer[3 * i + 1] = wait <= 0 and 0
-		or cost > quota and window / 1000 or floor((wait + 999) / 1000)
+		or cost > quota and -1 or floor((wait + 999) / 1000)
 end
 
 local at = 3 + 3 * count
