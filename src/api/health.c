@@ -1,7 +1,9 @@
 /*
- * GET /v1/health and /v1/ready. Health asks Redis, in one bounded wait, and never the LLM:
- * a probe must neither cost money nor hang.
+ * GET /v1/health and /v1/ready. Health asks Redis, within one second in all, and never the LLM:
+ * a probe must neither cost money nor hang. Ready asks only where no request is taken without
+ * Redis.
  */
+#include "api/problem.h"
 #include "api/route.h"
 #include "base/clock.h"
 #include "io/json.h"
@@ -11,6 +13,8 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+
+enum { WAIT_MAX_US = 1000 * 1000, AGAIN_MS = 1000 };
 
 static bool redis_answers(struct tm_context *context)
 {
@@ -65,10 +69,14 @@ static struct llm look_at_llm(struct tm_context *context)
 void tm_route_health(struct tm_context *context)
 {
 	struct tm_buf *body = &context->response->body;
-	bool redis = redis_answers(context);
-	struct llm llm = look_at_llm(context);
 	char iso[TM_CLOCK_ISO_BYTES];
+	struct llm llm;
+	bool redis;
 
+	tm_redis_bound(context->services.redis, tm_clock_mono_us() + WAIT_MAX_US);
+	redis = redis_answers(context);
+	llm = look_at_llm(context);
+	tm_redis_bound(context->services.redis, 0);
 	tm_buf_printf(body, "{\"status\":\"%s\",\"version\":\"" PACKAGE_VERSION "\","
 		      "\"timestamp\":\"%s\",\"ai_model_available\":%s,\"cache_healthy\":%s,"
 		      "\"resilience_healthy\":%s,\"components\":{",
@@ -82,7 +90,33 @@ void tm_route_health(struct tm_context *context)
 	tm_buf_puts(body, "}}");
 }
 
+/* True where each request is charged in Redis or refused. */
+static bool needs_redis(const struct tm_settings *settings)
+{
+	const struct tm_principal anybody = {0};
+	struct tm_policy policies[TM_POLICIES_MAX];
+
+	return settings->limit.on_redis_down == TM_REDIS_DOWN_DENY &&
+	       (tm_process_policies(settings, &anybody, policies) > 0 ||
+		tm_process_llm_policy(settings, policies) > 0);
+}
+
 void tm_route_ready(struct tm_context *context)
 {
-	tm_buf_puts(&context->response->body, "{\"ready\":true}");
+	struct tm_redis *redis = context->services.redis;
+	bool ready = true;
+
+	if (needs_redis(context->request->settings)) {
+		tm_redis_bound(redis, tm_clock_mono_us() + WAIT_MAX_US);
+		ready = redis_answers(context);
+		tm_redis_bound(redis, 0);
+	}
+	if (ready)
+		tm_buf_puts(&context->response->body, "{\"ready\":true}");
+	else
+		tm_problem_set(context->response, context->request, TM_PROBLEM_OVERLOADED,
+			       &(struct tm_problem_more){
+				       .detail = "Rate limits cannot be checked at the moment.",
+				       .log = "Redis is away and limit.on_redis_down is deny",
+				       .retry_after_ms = AGAIN_MS});
 }

@@ -31,6 +31,7 @@ struct tm_redis {
 	struct tm_url_redis url;
 	struct tm_redis_address address;
 	int64_t timeout_ms;
+	int64_t bound_us;		/* tm_redis_bound; 0 for none */
 
 	enum state state;
 	struct tm_redis_link link;	/* closed in FRESH and DOWN */
@@ -389,7 +390,14 @@ static enum tm_err repeat_scripts(struct tm_redis *redis, int64_t deadline_us)
 
 static int64_t deadline_of(const struct tm_redis *redis)
 {
-	return tm_clock_mono_us() + redis->timeout_ms * 1000;
+	int64_t deadline_us = tm_clock_mono_us() + redis->timeout_ms * 1000;
+
+	return redis->bound_us && redis->bound_us < deadline_us ? redis->bound_us : deadline_us;
+}
+
+void tm_redis_bound(struct tm_redis *redis, int64_t until_us)
+{
+	redis->bound_us = until_us;
 }
 
 enum tm_err tm_redis_run(struct tm_redis *redis)

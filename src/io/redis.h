@@ -115,9 +115,10 @@ void tm_redis_poll(struct tm_redis *redis);
  * which tm_redis_poll wants to be called (-1: never). */
 int tm_redis_watch(struct tm_redis *redis, short *events, int64_t *timeout_ms);
 
-/* Blocking round trips so far: for tests and Server-Timing. */
-uint64_t tm_redis_trips(const struct tm_redis *redis);
+/* Until lifted by 0: no wait goes on after until_us of the steady clock, be timeout_ms longer. */
+void tm_redis_bound(struct tm_redis *redis, int64_t until_us);
 
+uint64_t tm_redis_trips(const struct tm_redis *redis);	/* blocking round trips: for tests */
 /* Why it is down, for health and the log; "" when up. Holds no secret. */
 const char *tm_redis_error(const struct tm_redis *redis);
 

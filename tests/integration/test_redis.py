@@ -1,9 +1,13 @@
 """Redis refuses, hangs, comes back, forgets its scripts: answers keep coming."""
 
+import re
 import threading
 import time
 
+import pytest
+
 from lib.proc import wait_until
+from lib.site import FREE
 
 TEXT = "The store room is locked, but the mill goes on grinding, only a little less thriftily."
 
@@ -34,6 +38,37 @@ def test_deny_answers_503_without_redis(site):
     answer = one.process(TEXT)
     assert answer.status == 503 and answer.json()["code"] == "overloaded"
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_health_waits_no_more_than_a_second_for_a_patient_worker(site):
+    one = site(workers=1, settings={"redis.timeout": "5s"})
+    assert one.http.get("/v1/health").json()["status"] == "healthy"
+    one.redis.pause()
+    answer = one.http.get("/v1/health")
+    spent = float(re.search(r"total;dur=([0-9.]+)", answer.headers["Server-Timing"]).group(1))
+    assert answer.json()["status"] == "degraded" and spent < 4000
+
+
+def test_ready_is_503_while_every_request_would_be(site):
+    one = site(workers=1, settings={"limit.on_redis_down": "deny"})
+    assert one.http.get("/v1/ready").status == 200
+    one.redis.kill()
+    answer = one.http.get("/v1/ready")
+    assert answer.status == 503 and answer.json()["code"] == "overloaded"
+    assert int(answer.headers["Retry-After"]) == answer.json()["retry_after"] >= 1
+    assert one.process(TEXT).status == 503
+    one.redis.start()
+    wait_until(lambda: one.http.get("/v1/ready").status == 200, "the way back")
+    assert one.process(TEXT).status == 200
+
+
+@pytest.mark.parametrize("settings", [{"limit.on_redis_down": "allow"},
+                                      {"limit.on_redis_down": "deny", **FREE}],
+                         ids=["allowed", "no_limits"])
+def test_ready_stays_200_where_requests_are_answered_without_redis(site, settings):
+    one = site(redis=False, settings=settings)
+    assert one.process(TEXT).status == 200
+    assert one.http.get("/v1/ready").json() == {"ready": True}
 
 
 def test_a_hanging_redis_costs_one_wait_per_worker_and_comes_back(site):

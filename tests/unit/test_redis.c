@@ -261,6 +261,23 @@ Test(redis, stopped_server_costs_one_bounded_wait, .init = start, .fini = stop)
 	tm_redis_free(handle);
 }
 
+Test(redis, bound_ends_a_wait_before_its_timeout, .init = start, .fini = stop, .timeout = 30)
+{
+	struct tm_redis *handle = open_handle(server.url, "", "", 60 * 1000);
+	char answer[32];
+
+	for (int round = 0; round < 2; round++) {	/* to connect, and for an answer */
+		(void)kill(server.pid, SIGSTOP);
+		tm_redis_bound(handle, tm_clock_mono_us() + SHORT_MS * 1000);
+		cr_assert_eq(ask(handle, "x", answer, sizeof(answer)), TM_ETIME);
+		tm_redis_bound(handle, 0);
+		(void)kill(server.pid, SIGCONT);
+		(void)idle_until_up(handle, 5000);
+		assert_works(handle);
+	}
+	tm_redis_free(handle);
+}
+
 Test(redis, late_answer_never_answers_the_next_question, .init = start, .fini = stop)
 {
 	struct tm_redis *handle = open_handle(server.url, "", "", SHORT_MS);

@@ -53,7 +53,7 @@ end
 
 local cost, count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local passed, changed = count > 0, false	-- nothing to take: only gives back
-local state = {}	-- per policy: tat, rest and beyond before; tat and rest after; wait; numbers
+local state = {}	-- per policy: tat, rest, beyond before; tat, rest after; wait; numbers
 for i = 1, count do
 	local quota, window = tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2] * 1000
 	local tat, rest, beyond = read(ARGV[3 * i], quota, window)
