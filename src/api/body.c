@@ -13,11 +13,11 @@ void tm_body_say_nomem(struct tm_context *context)
 bool tm_body_parse(struct tm_context *context, struct tm_json **out)
 {
 	const struct tm_request *request = context->request;
-	enum tm_err err = tm_json_parse(tm_buf_text(context->body), context->body->len,
-					(int)request->settings->limits.json_depth, out);
-	const char *detail;
+	const struct tm_json_source source = {tm_buf_text(context->body), context->body->len,
+					      (int)request->settings->limits.json_depth};
+	const char *detail, *fault;
 
-	switch (err) {
+	switch (tm_json_receive(source, out, &fault)) {
 	case TM_OK:
 		return true;
 	case TM_EUTF8:
@@ -30,7 +30,7 @@ bool tm_body_parse(struct tm_context *context, struct tm_json **out)
 		tm_body_say_nomem(context);
 		return false;
 	default:
-		detail = "The body is not JSON.";
+		detail = fault ? fault : "The body is not JSON.";
 	}
 	tm_problem_say(context->response, request, TM_PROBLEM_BAD_REQUEST, detail);
 	return false;

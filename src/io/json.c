@@ -66,9 +66,11 @@ static void release_tokener(size_t len)
 	tokener = NULL;
 }
 
-/* Builds the tree of one value that the scan has passed. */
-static enum tm_err build(const char *text, size_t len, size_t values, struct tm_json **out)
+/* Builds the tree of one value that the scan has passed, and may add a fault to it. */
+static enum tm_err build(const char *text, struct tm_json_scan *scan, struct tm_json **out)
 {
+	const size_t len = scan->end;
+	size_t values;
 	enum tm_err err = TM_ENOMEM;
 	enum json_tokener_error failure;
 	json_object *root = NULL;
@@ -91,7 +93,9 @@ static enum tm_err build(const char *text, size_t len, size_t values, struct tm_
 	}
 	if (!root && text[0] != 'n')	/* how json-c 0.16 says that memory ran out */
 		goto out;
-	if (count_values(root, &finite) != values || !finite) {
+	values = count_values(root, &finite);
+	if (values != scan->values || !finite) {
+		scan->fault = finite ? "A member appears twice in an object." : TM_JSON_RANGE_FAULT;
 		err = TM_EINVAL;
 		goto out;
 	}
@@ -104,26 +108,52 @@ out:
 	return err;
 }
 
-enum tm_err tm_json_parse(const char *text, size_t len, int depth, struct tm_json **out)
+/* One document: source without the white space before it, and what the scan says of it. */
+static enum tm_err scan_whole(struct tm_json_source *source, struct tm_json_scan *scan)
 {
-	struct tm_json_scan scan;
 	size_t start;
 	enum tm_err err;
 
-	*out = NULL;
-	if (len > INT_MAX)
+	*scan = (struct tm_json_scan){0};
+	if (source->len > INT_MAX)
 		return TM_ESIZE;
-	if (!tm_utf8_valid(text, len))
+	if (!tm_utf8_valid(source->text, source->len))
 		return TM_EUTF8;
-	start = tm_json_space(text, len);
-	err = tm_json_scan(text + start, len - start, depth, &scan);
-	if (err != TM_OK)
-		return err;
-	text += start;
-	len -= start;
-	if (scan.end + tm_json_space(text + scan.end, len - scan.end) != len)
-		return TM_EINVAL;
-	return build(text, scan.end, scan.values, out);
+	start = tm_json_space(source->text, source->len);
+	source->text += start;
+	source->len -= start;
+	err = tm_json_scan(source->text, source->len, source->depth, scan);
+	if (err == TM_OK &&
+	    scan->end + tm_json_space(source->text + scan->end, source->len - scan->end) !=
+		    source->len)
+		err = TM_EINVAL;
+	return err;
+}
+
+enum tm_err tm_json_parse(const char *text, size_t len, int depth, struct tm_json **out)
+{
+	struct tm_json_source source = {text, len, depth};
+	struct tm_json_scan scan;
+	enum tm_err err = scan_whole(&source, &scan);
+
+	*out = NULL;
+	return err == TM_OK ? build(source.text, &scan, out) : err;
+}
+
+enum tm_err tm_json_receive(struct tm_json_source source, struct tm_json **out, const char **fault)
+{
+	struct tm_json_scan scan;
+	enum tm_err err = scan_whole(&source, &scan);
+
+	*out = NULL;
+	if (err == TM_OK && scan.half) {
+		scan.fault = "A string holds half of a surrogate pair.";
+		err = TM_EINVAL;
+	}
+	if (err == TM_OK)
+		err = build(source.text, &scan, out);
+	*fault = err == TM_EINVAL ? scan.fault : NULL;
+	return err;
 }
 
 void tm_json_free(struct tm_json *json)
@@ -149,7 +179,7 @@ enum tm_err tm_json_find(const char *text, size_t len, int depth, struct tm_json
 		if (err == TM_ESIZE)
 			return err;
 		if (err == TM_OK && tm_utf8_valid(text + at, scan.end)) {
-			err = build(text + at, scan.end, scan.values, out);
+			err = build(text + at, &scan, out);
 			if (err != TM_EINVAL)
 				return err;
 		}

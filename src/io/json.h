@@ -4,7 +4,8 @@
  *
  * Stricter than the RFC asks, so that what is accepted means one thing: no name twice in an
  * object, no NUL in a name, no integer outside -2^63..2^64-1, no number that overflows a double.
- * A lone surrogate escape (\ud800) reads as U+FFFD.
+ * Half of a surrogate pair (\ud800) reads as U+FFFD where LLMs write it, and is refused where
+ * clients do.
  */
 #ifndef TM_IO_JSON_H
 #define TM_IO_JSON_H
@@ -34,6 +35,15 @@ enum tm_json_kind {
  * above 2 GiB; TM_ENOMEM. *out is NULL on failure.
  */
 TM_CHECK enum tm_err tm_json_parse(const char *text, size_t len, int depth, struct tm_json **out);
+
+/*
+ * The same for what a client sends: halves of surrogate pairs are refused, or two texts would
+ * become one. *fault is set in any case: to a sentence for the client, static, where the
+ * document is one by RFC 8259 and refused all the same; else to NULL.
+ */
+struct tm_json_source { const char *text; size_t len; int depth; };
+TM_CHECK enum tm_err tm_json_receive(struct tm_json_source source, struct tm_json **out,
+				     const char **fault);
 void tm_json_free(struct tm_json *json);	/* takes NULL */
 
 /*

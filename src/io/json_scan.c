@@ -17,6 +17,8 @@ struct cursor {
 	int depth, depth_max;
 	size_t values;
 	bool too_deep;
+	bool half;		/* a surrogate without its other half was seen */
+	const char *fault;	/* as struct tm_json_scan's */
 };
 
 static bool is_space(char c)
@@ -80,11 +82,42 @@ static bool take_hex(struct cursor *cursor, unsigned *value)
 	return true;
 }
 
-/* What follows a backslash. json-c keeps names as C strings: no NUL in them. */
-static bool scan_escape(struct cursor *cursor, bool name)
+static bool fail(struct cursor *cursor, const char *fault)
+{
+	cursor->fault = fault;
+	return false;
+}
+
+/* Takes the second half of a surrogate pair if it stands here. */
+static bool take_low_surrogate(struct cursor *cursor)
+{
+	const char *start = cursor->at;
+	unsigned value;
+
+	if (take_word(cursor, "\\u") && take_hex(cursor, &value) && value >> 10 == 0xdc00 >> 10)
+		return true;
+	cursor->at = start;
+	return false;
+}
+
+/* The digits of \uXXXX. json-c keeps names as C strings: no NUL in them. */
+static bool scan_code(struct cursor *cursor, bool name)
 {
 	unsigned value;
 
+	if (!take_hex(cursor, &value))
+		return false;
+	if (value == 0 && name)
+		return fail(cursor, "A member's name holds a NUL character.");
+	if (value >> 10 == 0xdc00 >> 10 ||
+	    (value >> 10 == 0xd800 >> 10 && !take_low_surrogate(cursor)))
+		cursor->half = true;
+	return true;
+}
+
+/* What follows a backslash. */
+static bool scan_escape(struct cursor *cursor, bool name)
+{
 	if (cursor->at == cursor->end)
 		return false;
 	switch (*cursor->at) {
@@ -93,7 +126,7 @@ static bool scan_escape(struct cursor *cursor, bool name)
 		return true;
 	case 'u':
 		cursor->at++;
-		return take_hex(cursor, &value) && (value != 0 || !name);
+		return scan_code(cursor, name);
 	default:
 		return false;
 	}
@@ -155,7 +188,7 @@ static bool scan_number(struct cursor *cursor)
 		if (!scan_digits(cursor, UINT64_MAX, &unused))
 			return false;
 	}
-	return fits || !whole;
+	return fits || !whole || fail(cursor, TM_JSON_RANGE_FAULT);
 }
 
 static bool scan_scalar(struct cursor *cursor)
@@ -249,6 +282,8 @@ enum tm_err tm_json_scan(const char *text, size_t len, int depth, struct tm_json
 	whole = scan_document(&cursor);
 	out->end = (size_t)(cursor.at - text);
 	out->values = cursor.values;
+	out->half = cursor.half;
+	out->fault = cursor.fault;
 	if (whole)
 		return TM_OK;
 	return cursor.too_deep ? TM_ESIZE : TM_EINVAL;

@@ -2,15 +2,20 @@
 #ifndef TM_IO_JSON_SCAN_H
 #define TM_IO_JSON_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
 
 enum { TM_JSON_DEPTH_MAX = 64 };
 
+#define TM_JSON_RANGE_FAULT "A number is out of range."
+
 struct tm_json_scan {
 	size_t end;	/* bytes the value takes; after a failure, where it broke off */
 	size_t values;	/* values seen: the outermost, members, items */
+	bool half;	/* a string holds an escaped surrogate without its other half */
+	const char *fault;	/* why it is refused though the RFC allows it; static; NULL */
 };
 
 /* Length of the white space that text starts with. */

@@ -46,6 +46,22 @@ def test_400_when_the_body_is_not_json(site, body):
     check(response, 400, "bad_request", site)
 
 
+@pytest.mark.parametrize("member, detail", [
+    ('"x": 123456789012345678901', "A number is out of range."),
+    ('"x": [1e400]', "A number is out of range."),
+    ('"operation": "qa"', "A member appears twice in an object."),
+    (r'"a\u0000b": 1', "A member's name holds a NUL character."),
+    (r'"x": "\ud800"', "A string holds half of a surrogate pair."),
+    (r'"\ud800": 1, "\udfff": 2', "A string holds half of a surrogate pair."),
+])
+def test_400_says_what_is_wrong_with_a_strange_json(site, member, detail):
+    body = f'{{"text": "{TEXT}", "operation": "summarize", {member}}}'.encode()
+    for path, wrapped in (("process", body), ("batch_process", b'{"requests": [%s]}' % body)):
+        response = site.http.post(f"/v1/{path}", body=wrapped,
+                                  headers={"Content-Type": "application/json"})
+        assert check(response, 400, "bad_request")["detail"] == detail
+
+
 def test_400_when_a_question_is_missing(site):
     check(site.process(TEXT, "qa"), 400, "bad_request", site)
     check(site.process(TEXT, "qa", question="  "), 400, "bad_request")

@@ -122,6 +122,57 @@ Test(json, everything_but_the_grammar_is_refused)
 	}
 }
 
+Test(json, client_is_told_why_its_document_is_refused)
+{
+	static const char range[] = "A number is out of range.",
+		twice[] = "A member appears twice in an object.",
+		name[] = "A member's name holds a NUL character.",
+		half[] = "A string holds half of a surrogate pair.";
+	static const struct {
+		const char *text, *fault;
+	} cases[] = {
+		{"{\"x\":123456789012345678901}", range}, {"[-9223372036854775809]", range},
+		{"[{\"x\":1e400}]", range}, {"[-1e400]", range},
+		{"{\"a\":1,\"a\":1}", twice}, {" [{\"b\":{\"a\":1,\"\\u0061\":2}}] ", twice},
+		{"{\"a\\u0000b\":1}", name},
+		{"\"\\ud800\"", half}, {"\"\\udfff\"", half}, {"\"\\uDC00\\uD800\"", half},
+		{"\"\\ud83d\\u0041\"", half}, {"\"\\ud83dx\"", half}, {"\"\\ud83d\\n\"", half},
+		{"[\"\\ud800\\ud83d\\ude00\"]", half}, {"{\"\\ud800\":1,\"\\udfff\":2}", half},
+		{"[\"\\ud800\"", NULL}, {"[\"\\ud800\"] x", NULL}, {"\"\\ud83d\\udg00\"", NULL},
+		{"[1] 2", NULL}, {"[NaN]", NULL}, {"", NULL}, {"{\"a\":1,\"a\":1", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct tm_json_source source = {cases[i].text, strlen(cases[i].text), 16};
+		struct tm_json *json = (struct tm_json *)(void *)&json;
+		const char *fault = "unset";
+
+		cr_assert_eq(tm_json_receive(source, &json, &fault), TM_EINVAL, "%s",
+			     cases[i].text);
+		cr_assert_null(json);
+		if (cases[i].fault)
+			cr_assert_str_eq(fault, cases[i].fault, "%s", cases[i].text);
+		else
+			cr_assert_null(fault, "%s", cases[i].text);
+	}
+}
+
+Test(json, client_may_send_whole_surrogate_pairs)
+{
+	static const char text[] = "[\"\\ud83d\\ude00\\uD83D\\uDE00\",\"\\\\ud800\"]";
+	const struct tm_json_source source = {text, sizeof(text) - 1, 1};
+	const char *fault = "unset";
+	struct tm_json *json;
+	size_t len;
+
+	cr_assert_eq(tm_json_receive(source, &json, &fault), TM_OK);
+	cr_assert_null(fault);
+	cr_assert_str_eq(tm_json_text(tm_json_item(json, 0), &len),
+			 "\xF0\x9F\x98\x80\xF0\x9F\x98\x80");
+	cr_assert_str_eq(tm_json_text(tm_json_item(json, 1), &len), "\\ud800");
+	tm_json_free(json);
+}
+
 /* Every prefix of a document but the whole is refused: nothing is read behind its length. */
 Test(json, cut_document_is_refused_wherever_it_is_cut)
 {
