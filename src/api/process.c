@@ -87,12 +87,6 @@ static void run_process(struct tm_context *context, struct tm_input *input, bool
 		respond(context, input, &process, &outcome);
 }
 
-/* True when the answer is wanted as it comes. */
-static bool wants_stream(const struct tm_request *request)
-{
-	return tm_request_names(request, "text", "event-stream");
-}
-
 static void run(struct tm_context *context)
 {
 	struct tm_request *request = context->request;
@@ -108,7 +102,7 @@ static void run(struct tm_context *context)
 		if (guards(request, TM_GUARD_REJECT))
 			tm_input_guard(context, &input);
 		if (check_input(context, &input))
-			run_process(context, &input, wants_stream(request));
+			run_process(context, &input, tm_request_wants_stream(request));
 	}
 	tm_json_free(json);
 }
@@ -117,7 +111,7 @@ void tm_route_process(struct tm_context *context)
 {
 	const struct tm_request *request = context->request;
 	const struct tm_idempotent what = {
-		.route = "process", .stream = wants_stream(request), .run = run,
+		.route = "process", .run = run, .stream = tm_request_wants_stream(request),
 		.deadline_ms = request->settings->llm.deadline_ms,
 	};
 

@@ -26,15 +26,28 @@ static bool is_hex(const char *text, size_t len)
 	return strspn(text, "0123456789abcdef") == len;
 }
 
-/* W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>; an all-zero trace id is invalid. */
+/* len digits that are not all zero, and a dash. */
+static bool is_id(const char *text, size_t len)
+{
+	return is_hex(text, len) && text[len] == '-' && strspn(text, "0") < len;
+}
+
+/*
+ * W3C Trace Context, 3.2: version 00 is 00-<32 hex>-<16 hex>-<2 hex> and no more, where neither
+ * id is all zero. A later version begins likewise, and may go on behind a dash; ff is none.
+ */
 static bool trace_of(const char *parent, char out[TM_TRACE_ID_BYTES])
 {
-	const char *id = parent + 3;
+	enum { ID = 3, SPAN = ID + 33, FLAGS = SPAN + 17, LENGTH = FLAGS + 2 };
+	size_t len = strlen(parent);
 
-	if (strlen(parent) < 55 || strncmp(parent, "00-", 3) != 0 || !is_hex(id, 32) ||
-	    id[32] != '-' || strspn(id, "0") == 32)
+	if (len < LENGTH || !is_hex(parent, 2) || parent[2] != '-' || !is_id(parent + ID, 32) ||
+	    !is_id(parent + SPAN, 16) || !is_hex(parent + FLAGS, 2))
 		return false;
-	memcpy(out, id, 32);
+	if (strncmp(parent, "ff", 2) == 0 ||
+	    (len > LENGTH && (strncmp(parent, "00", 2) == 0 || parent[LENGTH] != '-')))
+		return false;
+	memcpy(out, parent + ID, 32);
 	out[32] = '\0';
 	return true;
 }
@@ -185,17 +198,20 @@ static size_t range_length(const char *from, const char *end)
 	return len;
 }
 
-/* q=0 means "not this one" (RFC 9110 12.4.2). */
-static bool refused(const char *from, const char *end)
+/* The weight of a range, 0 for "not this one" to 1 (RFC 9110 12.4.2). */
+static double weight(const char *from, const char *end)
 {
 	for (const char *at = from; at + 3 < end; at++)
 		if (*at == ';') {
 			const char *name = at + 1 + strspn(at + 1, " \t");
+			double q;
 
-			if (name + 2 < end && strncasecmp(name, "q=", 2) == 0)
-				return strtod(name + 2, NULL) <= 0.0;
+			if (name + 2 >= end || strncasecmp(name, "q=", 2) != 0)
+				continue;
+			q = strtod(name + 2, NULL);
+			return q > 1.0 ? 1.0 : q > 0.0 ? q : 0.0;
 		}
-	return false;
+	return 1.0;
 }
 
 /* How closely one range of Accept fits: 3 the type itself, 2 type/star, 1 star/star, 0 not. */
@@ -215,58 +231,95 @@ static int range_rank(const char *at, size_t len, const char *type, const char *
 	return rest == sub_len && strncasecmp(sub, subtype, sub_len) == 0 ? 3 : 0;
 }
 
-/* The rank of the most specific range that fits, which decides (RFC 9110 12.5.1); 0 when none
- * does or it says q=0. */
-static int accept_rank(const struct tm_request *request, const char *type, const char *subtype)
+/* What the Accept header says of a type: the most specific range that fits decides (RFC 9110
+ * 12.5.1). rank as above. */
+struct acceptance { int rank; double weight; };
+
+static struct acceptance acceptance_of(const struct tm_request *request, const char *type,
+				       const char *subtype)
 {
 	const char *at = tm_request_header(request, "HTTP_ACCEPT"), *end;
-	bool accepted = false;
-	int best = 0;
+	struct acceptance best = {0};
 
+	if (*at == '\0')
+		return (struct acceptance){.rank = 1, .weight = 1.0};
 	for (; next_element(&at, &end); at = end) {
 		size_t len = range_length(at, end);
 		int rank = range_rank(at, len, type, subtype);
 
-		if (rank > best) {
-			best = rank;
-			accepted = !refused(at + len, end);
-		}
+		if (rank > best.rank)
+			best = (struct acceptance){rank, weight(at + len, end)};
 	}
-	return accepted ? best : 0;
+	return best;
 }
 
 bool tm_request_accepts(const struct tm_request *request, const char *type, const char *subtype)
 {
-	return *tm_request_header(request, "HTTP_ACCEPT") == '\0' ||
-	       accept_rank(request, type, subtype) > 0;
+	return acceptance_of(request, type, subtype).weight > 0;
 }
 
-bool tm_request_names(const struct tm_request *request, const char *type, const char *subtype)
+bool tm_request_wants_stream(const struct tm_request *request)
 {
-	return accept_rank(request, type, subtype) == 3;
+	struct acceptance stream = acceptance_of(request, "text", "event-stream");
+	struct acceptance json = acceptance_of(request, "application", "json");
+
+	return stream.rank == 3 && stream.weight > 0 && stream.weight >= json.weight;
+}
+
+/* Takes the value of a parameter, a token or a quoted string (RFC 9110 5.6); false where its
+ * quotes stay open. *value is without them. */
+static bool take_value(const char **at, const char **value, size_t *len)
+{
+	*value = *at;
+	if (**at != '"') {
+		*len = strcspn(*at, "; \t");
+		*at += *len;
+		return true;
+	}
+	for (*value = ++*at; **at && **at != '"'; ++*at)
+		if (**at == '\\' && (*at)[1])
+			++*at;
+	*len = (size_t)(*at - *value);
+	if (**at == '\0')
+		return false;
+	++*at;
+	return true;
+}
+
+/* Takes one parameter of a media type, or nothing; false where it is malformed, or a charset
+ * other than UTF-8. */
+static bool take_parameter(const char **at)
+{
+	size_t name_len = strcspn(*at, "=;\" \t"), len;
+	bool charset = name_len == 7 && strncasecmp(*at, "charset", 7) == 0;
+	const char *value;
+
+	*at += name_len;
+	if (**at != '=')
+		return !charset;
+	++*at;
+	return take_value(at, &value, &len) &&
+	       (!charset || (len == 5 && strncasecmp(value, "utf-8", 5) == 0));
 }
 
 bool tm_request_is_json(const struct tm_request *request)
 {
 	static const char json[] = "application/json";
-	const char *type = tm_request_header(request, "CONTENT_TYPE");
-	const char *rest;
+	const char *at = tm_request_header(request, "CONTENT_TYPE");
 
-	if (strlen(type) < sizeof(json) - 1 || strncasecmp(type, json, sizeof(json) - 1) != 0)
+	if (strncasecmp(at, json, sizeof(json) - 1) != 0)
 		return false;
-	rest = type + sizeof(json) - 1;
-	rest += strspn(rest, " \t");
-	if (*rest == '\0')
-		return true;
-	if (*rest != ';')
-		return false;
-	rest += 1 + strspn(rest + 1, " \t");
-	if (strncasecmp(rest, "charset=", 8) != 0)
-		return true;
-	rest += 8;
-	if (*rest == '"')
-		rest++;
-	return strncasecmp(rest, "utf-8", 5) == 0 && strspn(rest + 5, "\" \t") == strlen(rest + 5);
+	at += sizeof(json) - 1;
+	for (;;) {
+		at += strspn(at, " \t");
+		if (*at == '\0')
+			return true;
+		if (*at != ';')
+			return false;
+		at += 1 + strspn(at + 1, " \t");
+		if (!take_parameter(&at))
+			return false;
+	}
 }
 
 bool tm_request_cache_control(const struct tm_request *request, const char *directive)

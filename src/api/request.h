@@ -56,10 +56,11 @@ const char *tm_request_header(const struct tm_request *request, const char *name
 /* True when the Accept header admits type/subtype, e.g. "application", "json". */
 bool tm_request_accepts(const struct tm_request *request, const char *type, const char *subtype);
 
-/* True when the Accept header names type/subtype itself, not only by a wildcard. */
-bool tm_request_names(const struct tm_request *request, const char *type, const char *subtype);
+/* True when the Accept header names text/event-stream itself, not only by a wildcard, and wants
+ * application/json no more than that. */
+bool tm_request_wants_stream(const struct tm_request *request);
 
-/* True when the body is declared as application/json in UTF-8. */
+/* True when the body is declared as application/json, and as UTF-8 where it names a charset. */
 bool tm_request_is_json(const struct tm_request *request);
 
 /* True when the Prefer header (RFC 7240) names the preference; *value is then what stands behind

@@ -253,6 +253,8 @@ def test_a_leader_whose_client_leaves_streams_on_for_its_follower(site):
     ("text/event-stream", "text/event-stream"),
     ("application/json, text/event-stream", "text/event-stream"),
     ("TEXT/Event-Stream;q=0.5", "text/event-stream"),
+    ("application/json;q=0.5, text/event-stream", "text/event-stream"),
+    ("application/json, text/event-stream;q=0.1", "application/json"),
     ("application/json", "application/json"), ("*/*", "application/json"),
     ("text/event-stream;q=0, */*", "application/json"),
     ("text/html, application/json;q=0.1", "application/json"),

@@ -96,6 +96,18 @@ Test(request, continues_a_valid_trace)
 		{"HTTP_TRACEPARENT=00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", 0},
 		{"HTTP_TRACEPARENT=00-00000000000000000000000000000000-00f067aa0ba902b7-01", 0},
 		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736", 0},
+		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", 0},
+		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902bg-01", 0},
+		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0x", 0},
+		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", 0},
+		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-012", 0},
+		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x", 0},
+		{"HTTP_TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7 01", 0},
+		{"HTTP_TRACEPARENT=0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-012", 0},
+		{"HTTP_TRACEPARENT=cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 1},
+		{"HTTP_TRACEPARENT=cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x", 1},
+		{"HTTP_TRACEPARENT=cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.x", 0},
+		{"HTTP_TRACEPARENT=ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 0},
 		{"HTTP_TRACEPARENT=", 0},
 	};
 
@@ -138,13 +150,57 @@ Test(request, reads_the_accept_header)
 	}
 }
 
+Test(request, wants_a_stream_where_it_is_named_and_json_weighs_no_more)
+{
+	static const struct { const char *accept; int stream; } cases[] = {
+		{"text/event-stream", 1}, {"text/event-stream;q=0.1", 1},
+		{"application/json, text/event-stream", 1},
+		{"text/event-stream, */*", 1}, {"text/event-stream;q=0.5, */*;q=0.5", 1},
+		{"application/json;q=0.9, Text/Event-Stream", 1},
+		{"application/json;q=0.9, text/event-stream; q=0.900", 1},
+		{"application/json;q=0, text/event-stream;q=0.001", 1},
+		{"application/json, text/event-stream;q=0.1", 0},
+		{"text/event-stream;q=0.5, application/json;q=0.6", 0},
+		{"text/event-stream;q=0.9, */*", 0}, {"text/event-stream;q=0.9, application/*", 0},
+		{"text/event-stream;q=0, application/json;q=0", 0},
+		{"text/event-stream;q=0", 0}, {"text/*", 0}, {"*/*", 0}, {"", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char param[128] = "HTTP_ACCEPT=";
+		const char *params[] = {param, NULL};
+		struct tm_request request;
+		struct tm_exchange exchange;
+		struct tm_arena arena;
+
+		memcpy(param + 12, cases[i].accept, strlen(cases[i].accept) + 1);
+		cr_assert_eq(open_with(&request, &exchange, &arena, params), TM_OK);
+		cr_assert_eq(tm_request_wants_stream(&request), cases[i].stream, "'%s'",
+			     cases[i].accept);
+		tm_arena_clear(&arena);
+	}
+}
+
 Test(request, takes_json_in_utf8_only)
 {
 	static const struct { const char *param; int json; } cases[] = {
 		{"CONTENT_TYPE=application/json", 1},
 		{"CONTENT_TYPE=application/json; charset=utf-8", 1},
 		{"CONTENT_TYPE=application/json;charset=\"UTF-8\"", 1},
+		{"CONTENT_TYPE=application/json; charset=utf-8; foo=1", 1},
+		{"CONTENT_TYPE=Application/JSON ;foo=1 ; Charset=Utf-8 ", 1},
+		{"CONTENT_TYPE=application/json; foo=\"a; charset=latin1\"", 1},
+		{"CONTENT_TYPE=application/json; foo=\"\\\"; charset=latin1\"; charset=utf-8", 1},
+		{"CONTENT_TYPE=application/json; foo; ;", 1},
 		{"CONTENT_TYPE=application/json; charset=latin1", 0},
+		{"CONTENT_TYPE=application/json; foo=1; charset=latin1", 0},
+		{"CONTENT_TYPE=application/json; charset=utf-8; charset=latin1", 0},
+		{"CONTENT_TYPE=application/json; foo=\"a\"; charset=\"latin1\"", 0},
+		{"CONTENT_TYPE=application/json; charset=\"utf-8", 0},
+		{"CONTENT_TYPE=application/json; charset=utf-8x", 0},
+		{"CONTENT_TYPE=application/json; charset=", 0},
+		{"CONTENT_TYPE=application/json; charset", 0},
+		{"CONTENT_TYPE=application/json, text/plain", 0},
 		{"CONTENT_TYPE=application/jsonlines", 0},
 		{"CONTENT_TYPE=text/plain", 0},
 		{"CONTENT_TYPE=", 0},
