@@ -45,9 +45,12 @@ static void read_id(const struct tm_request *request, const struct tm_json *json
 		return;
 	}
 	text = tm_json_text(value, &len);
-	if (!text || len < 1 || len > TM_BATCH_ID_MAX || strspn(text, plain) != len)
+	/* "." and ".." are segments that web servers and clients take out of a path */
+	if (!text || len < 1 || len > TM_BATCH_ID_MAX || strspn(text, plain) != len ||
+	    strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
 		add_fault(faults, "batch_id",
-			  "must be a string of 1 to 64 of A-Z, a-z, 0-9, _, . and -");
+			  "must be a string of 1 to 64 of A-Z, a-z, 0-9, _, . and -, and neither "
+			  ". nor ..");
 	else
 		memcpy(batch->id, text, len + 1);
 }

@@ -13,6 +13,7 @@
 #include "api/problem.h"
 #include "api/route.h"
 #include "base/clock.h"
+#include "base/url.h"
 #include "flow/jobs.h"
 #include "flow/jobs_view.h"
 #include "io/peer.h"
@@ -272,13 +273,24 @@ static bool wait_for_end(struct tm_context *context, const struct tm_batch *batc
 	return true;
 }
 
-/* Where the status stands: the path of this request, its last segment replaced. */
+/*
+ * Where the status stands: the path of this request, its last segment replaced. Said relative to
+ * it (RFC 9110 10.2.2) where the headers would overflow, or the path would read as a host.
+ */
 static void put_location(struct tm_context *context, const char *id)
 {
+	enum { FOLDER_MAX = 4096 };
+	struct tm_arena *arena = context->request->arena;
 	const char *path = context->request->path, *last = strrchr(path, '/');
+	const char *folder = tm_url_encode_path(arena, path, last ? (size_t)(last - path) : 0);
+	const char *location = NULL;
 
-	tm_response_headerf(context->response, "Location", "%.*s/batch_status/%s",
-			    last ? (int)(last - path) : 0, path, id);
+	if (folder && strlen(folder) <= FOLDER_MAX && strncmp(folder, "//", 2) != 0)
+		location = tm_arena_printf(arena, "%s/batch_status/%s", folder, id);
+	if (location)
+		tm_response_header(context->response, "Location", location);
+	else
+		tm_response_headerf(context->response, "Location", "batch_status/%s", id);
 }
 
 /* Not beside 200: with that, Location is a redirect that web servers follow themselves (RFC 3875,

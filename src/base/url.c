@@ -265,3 +265,26 @@ enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_bytes)
 	tm_digest_wipe(&parts, sizeof(parts));
 	return err;
 }
+
+char *tm_url_encode_path(struct tm_arena *arena, const char *path, size_t len)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789-._~!$&'()*+,;=:@/";
+	static const char hex[] = "0123456789ABCDEF";
+	char *out = tm_arena_alloc(arena, 3 * len + 1), *at = out;
+
+	for (size_t i = 0; out && i < len; i++) {
+		unsigned char byte = (unsigned char)path[i];
+
+		if (memchr(plain, byte, sizeof(plain) - 1)) {
+			*at++ = (char)byte;
+			continue;
+		}
+		*at++ = '%';
+		*at++ = hex[byte >> 4];
+		*at++ = hex[byte & 15];
+	}
+	if (out)
+		*at = '\0';
+	return out;
+}

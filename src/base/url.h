@@ -1,5 +1,5 @@
-/* The form of the two kinds of URL in the configuration. Words about a mistake never repeat
- * the URL: it may hold a password. */
+/* The form of the two kinds of URL in the configuration, and of paths in answers. Words about a
+ * mistake never repeat the URL: it may hold a password. */
 #ifndef TM_BASE_URL_H
 #define TM_BASE_URL_H
 
@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 
 /*
@@ -39,5 +40,9 @@ TM_CHECK enum tm_err tm_url_check_redis(const char *url, char *why, size_t why_b
 
 /* True for localhost, 127.0.0.0/8 and ::1 (in brackets or not); host need not end in a NUL. */
 bool tm_url_loopback(const char *host, size_t len);
+
+/* The path as it stands in a URL: a byte other than "/" and RFC 3986's pchar becomes %XX. From
+ * the arena; NULL: out of memory. */
+char *tm_url_encode_path(struct tm_arena *arena, const char *path, size_t len);
 
 #endif

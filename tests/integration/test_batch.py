@@ -239,6 +239,8 @@ def test_calls_of_others_are_not_in_the_way_of_items_that_need_one(site):
     ({"requests": items(1), "batch_id": "a b"}, 422, "batch_id"),
     ({"requests": items(1), "batch_id": "a\u0000"}, 422, "batch_id"),
     ({"requests": items(1), "batch_id": 7}, 422, "batch_id"),
+    ({"requests": items(1), "batch_id": "."}, 422, "batch_id"),
+    ({"requests": items(1), "batch_id": ".."}, 422, "batch_id"),
 ])
 def test_a_batch_that_is_none_is_refused_whole(shared_site, body, status, field):
     one = shared_site(settings=FREE)

@@ -1,5 +1,6 @@
 """Asynchronous batches: accepted, worked on, finished, whatever dies on the way."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,11 +8,12 @@ import time
 
 import pytest
 
+from lib import fcgi
 from lib.batches import ASYNC, await_end, item, queue_is_empty, status, submit
 from lib.llm import Step
 from lib.pool import Jobs
 from lib.proc import wait_until
-from lib.site import ADMIN_KEY, FREE, SERVERS
+from lib.site import ADMIN_KEY, FREE, SERVERS, USER_KEY
 
 ONE = {**FREE, "pool.job_workers": 1, "jobs.claim_after": "2s"}
 
@@ -62,6 +64,25 @@ def test_mount_point_and_old_path_show_in_the_location(site):
     assert answer.status == 202
     assert answer.headers["Location"] == "/ai/v1/text_processing/batch_status/x"
     assert one.http.get("/v1/text_processing/batch_status/x").status == 200
+
+
+def test_location_of_a_strange_mount_point_is_a_path_all_the_same(site):
+    one = site(server=None, settings=ONE)
+    long = "/" + "x" * 2000
+
+    def location(mount):
+        body = json.dumps({"requests": [item(0)], "batch_id": f"b{mount[-1]}"}).encode()
+        answer = fcgi.request(one.pool.socket_path, "POST", "/v1/batch_process", body,
+                              SCRIPT_NAME=mount, HTTP_X_API_KEY=USER_KEY,
+                              HTTP_PREFER="respond-async")
+        assert answer.status == 202, answer.stdout
+        return answer.headers["location"]
+
+    assert location("/a b/50%?é.0") == "/a%20b/50%25%3F%C3%A9.0/v1/batch_status/b0"
+    assert location(f"{long}1") == f"{long}1/v1/batch_status/b1"
+    # What a client would take for a host, or a web server for too much, is told relative.
+    assert location("//evil.example/2") == "batch_status/b2"
+    assert location(f"{long * 3}3") == "batch_status/b3"
 
 
 @pytest.mark.parametrize("server", SERVERS)

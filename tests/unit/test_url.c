@@ -4,6 +4,25 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+Test(url, path_is_encoded_where_it_must_be)
+{
+	static const struct { const char *path, *encoded; } cases[] = {
+		{"", ""}, {"/ai/v1", "/ai/v1"}, {"/-._~!$&'()*+,;=:@", "/-._~!$&'()*+,;=:@"},
+		{"/a b", "/a%20b"}, {"/100%", "/100%25"}, {"/?#[]", "/%3F%23%5B%5D"},
+		{"/caf\xc3\xa9", "/caf%C3%A9"}, {"/\r\nX: y", "/%0D%0AX:%20y"},
+		{"/\"<>\\^`{|}\x7f", "/%22%3C%3E%5C%5E%60%7B%7C%7D%7F"},
+	};
+	struct tm_arena arena;
+
+	tm_arena_init(&arena, 4096);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert_str_eq(tm_url_encode_path(&arena, cases[i].path, strlen(cases[i].path)),
+				 cases[i].encoded);
+	cr_assert_str_eq(tm_url_encode_path(&arena, "/ai/v1", 3), "/ai", "and no further");
+	cr_assert_null(tm_url_encode_path(&arena, cases[1].path, 1000000));
+	tm_arena_clear(&arena);
+}
+
 Test(url, takes_good_provider_urls)
 {
 	static const char *const urls[] = {
