@@ -168,6 +168,16 @@ static bool read_body(struct tm_context *context)
 	}
 }
 
+/* PATH_INFO is what the web server has left behind the mount point (RFC 3875 4.1.5). One that
+ * cannot tell leaves it empty: then SCRIPT_NAME is all of the path, and any mount point fits. */
+static bool find_route(const struct tm_request *request, struct tm_route_match *match)
+{
+	const char *info = tm_request_header(request, "PATH_INFO");
+
+	return *info ? tm_route_find(request->method, info, match)
+		     : tm_route_find_tail(request->method, request->path, match);
+}
+
 /* Route, caller, body: each may already be the answer. */
 static void dispatch(struct tm_context *context)
 {
@@ -175,8 +185,7 @@ static void dispatch(struct tm_context *context)
 	struct tm_route_match match;
 	bool authenticated;
 
-	tm_route_find(request->method, request->path, &match);
-	if (!match.allow[0]) {
+	if (!find_route(request, &match)) {
 		tm_problem_say(context->response, request, TM_PROBLEM_NOT_FOUND, "No such path.");
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
- * Routing compares whole path segments from the end of the path: a sysadmin may mount textmill
- * anywhere, and web servers split SCRIPT_NAME and PATH_INFO in different places.
+ * Routing compares whole path segments. A sysadmin may mount textmill anywhere: where the web
+ * server does not say where the mount point ends, segments are compared from the end of the path.
  */
 #include "api/route.h"
 
@@ -91,22 +91,29 @@ static bool method_fits(const struct tm_route *route, const char *method)
 	       (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
-void tm_route_find(const char *method, const char *path, struct tm_route_match *out)
+bool tm_route_find(const char *method, const char *path, struct tm_route_match *out)
 {
 	out->route = NULL;
 	out->allow[0] = out->param[0] = '\0';
-	for (; path && *path; path = strchr(path + 1, '/')) {
-		for (size_t i = 0; i < ROUTES; i++) {
-			struct tm_route_match match;
+	for (size_t i = 0; i < ROUTES; i++) {
+		struct tm_route_match match;
 
-			if (!leads_to(&routes[i], path, &match))
-				continue;
-			memcpy(out->param, match.param, sizeof(out->param));
-			add_method(out->allow, sizeof(out->allow), routes[i].method);
-			if (method_fits(&routes[i], method))
-				out->route = &routes[i];
-		}
-		if (out->allow[0])
-			return;
+		if (!leads_to(&routes[i], path, &match))
+			continue;
+		memcpy(out->param, match.param, sizeof(out->param));
+		add_method(out->allow, sizeof(out->allow), routes[i].method);
+		if (method_fits(&routes[i], method))
+			out->route = &routes[i];
 	}
+	return out->allow[0] != '\0';
+}
+
+bool tm_route_find_tail(const char *method, const char *path, struct tm_route_match *out)
+{
+	while (!tm_route_find(method, path, out)) {
+		path = *path ? strchr(path + 1, '/') : NULL;
+		if (!path)
+			return false;
+	}
+	return true;
 }

@@ -42,15 +42,19 @@ struct tm_route {
 /* All routes. */
 const struct tm_route *tm_route_all(size_t *count);
 
-/* What a path leads to, whatever the mount point in front of it. */
+/* What a path leads to. */
 struct tm_route_match {
 	const struct tm_route *route;	/* NULL: no such path, or not with this method */
 	char allow[64];			/* methods of the path, "GET, HEAD"; "" for no such path */
 	char param[65];			/* the segment that stands for {...} in the route's path */
 };
 
-/* The longest tail of path that is a route decides: /ai/v1/process is process at /ai. */
-void tm_route_find(const char *method, const char *path, struct tm_route_match *out);
+/* Looks for a path below the mount point. False: there is no such path. */
+bool tm_route_find(const char *method, const char *path, struct tm_route_match *out);
+
+/* The same for a path that may begin with a mount point: its longest tail that is a route decides,
+ * /ai/v1/process is process at /ai. */
+bool tm_route_find_tail(const char *method, const char *path, struct tm_route_match *out);
 
 /* The routes' functions, one file per family. */
 void tm_route_health(struct tm_context *context);

@@ -9,6 +9,7 @@ from http import client as http_client
 
 import pytest
 
+from lib import fcgi
 from lib.apache import Apache
 from lib.http import Client
 from lib.llm import Step
@@ -99,8 +100,18 @@ def test_repeated_ids_are_none(http):
                    "invalid")
 
 
-def test_unknown_path_is_a_problem_document(nobody):
-    assert_problem(nobody.get("/v1/no/such/path"), 404, "not_found")
+@pytest.mark.parametrize("path", ["/v1/no/such/path", "/v1/nonsense/health", "/v3/health",
+                                  "/nonsense/openapi.json"])
+def test_unknown_path_is_a_problem_document(nobody, path):
+    assert_problem(nobody.get(path), 404, "not_found")
+
+
+def test_a_server_that_cannot_tell_the_mount_point_sends_all_of_the_path(shared_site):
+    """nginx without fastcgi_split_path_info, lighttpd at the root."""
+    one = shared_site(server=None, settings=PLENTY)
+    for path, status in (("/ai/v1/health", 200), ("/v1/health", 200), ("/ai/v1/no", 404)):
+        answer = fcgi.request(one.pool.socket_path, "GET", "", SCRIPT_NAME=path)
+        assert answer.status == status, path
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
@@ -179,6 +190,7 @@ def test_htaccess_example_serves_a_folder(workdir, program, variant):
         assert nobody.get("/v1/auth/status").status == 401
         assert nobody.with_key(USER_KEY).get("/v1/auth/status").status == 200
         assert nobody.get("/textmill.fcgi/v1/health").status == 200
+        assert nobody.get("/v1/nonsense/health").status == 404
         answer = nobody.with_key(USER_KEY).post(
             "/v1/process", json={"text": TEXT, "operation": "summarize"})
         assert answer.status == 200, answer.text

@@ -42,7 +42,8 @@ Test(route, finds_paths_at_any_mount_point)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct tm_route_match match;
 
-		tm_route_find(cases[i].method, cases[i].path, &match);
+		cr_assert_eq(tm_route_find_tail(cases[i].method, cases[i].path, &match),
+			     cases[i].allow[0] != '\0', "%s %s", cases[i].method, cases[i].path);
 		cr_assert_str_eq(match.allow, cases[i].allow, "%s %s: allow '%s'", cases[i].method,
 				 cases[i].path, match.allow);
 		if (!cases[i].route) {
@@ -51,6 +52,29 @@ Test(route, finds_paths_at_any_mount_point)
 		}
 		cr_assert_not_null(match.route, "%s %s", cases[i].method, cases[i].path);
 		cr_assert_str_eq(match.route->path, cases[i].route);
+	}
+}
+
+Test(route, finds_whole_paths_only_below_a_known_mount_point)
+{
+	static const struct {
+		const char *path, *route;
+	} rows[] = {
+		{"/v1/process", "/process"}, {"/process", "/process"},
+		{"/v1/text_processing/process", "/process"}, {"/text_processing/process", "/process"},
+		{"/v1/batch_status/x.1", "/batch_status/{id}"}, {"/openapi.json", "/openapi.json"},
+		{"/v1/nonsense/process", NULL}, {"/v3/process", NULL}, {"/ai/v1/process", NULL},
+		{"/v1/v1/process", NULL}, {"//v1/process", NULL}, {"/v1/openapi.json", NULL},
+		{"/", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct tm_route_match match;
+
+		cr_assert_eq(tm_route_find("POST", rows[i].path, &match), rows[i].route != NULL,
+			     "%s", rows[i].path);
+		cr_assert_eq(match.allow[0] != '\0', rows[i].route != NULL, "%s", rows[i].path);
+		cr_assert(!match.route || strcmp(match.route->path, rows[i].route) == 0);
 	}
 }
 
