@@ -379,9 +379,11 @@ static const struct tm_ctl_command commands[] = {
 	 tm_ctl_batch_cancel},
 	{"batch run", "FILE.jsonl --url URL [--key-file FILE] [--ca-file FILE]",
 	 "process a file of requests, one JSON object a line",
-	 "Sends the lines in asynchronous batches of 50 and writes FILE.results.jsonl: one line\n"
-	 "per request, in order, with its number. Where that file is there already it goes on\n"
-	 "behind its last line; what had been sent by then is not done again.\n\n"
+	 "Sends the lines in asynchronous batches of at most 50 and writes\n"
+	 "FILE.jsonl.results.jsonl: one line per request, in order, with the number of its line.\n"
+	 "Broken off and called again it goes on where it was; FILE.jsonl.batches.jsonl tells\n"
+	 "what had been sent by then, and that is not done again. Lines may be appended to the\n"
+	 "file, not changed.\n\n"
 	 "  --url URL        where textmill is, such as https://www.example.org/ai\n"
 	 "  --key-file FILE  holds the API key; without it, TEXTMILL_API_KEY of the environment\n"
 	 "  --ca-file FILE   certificates (PEM) that the server's must come from\n",

@@ -1,92 +1,93 @@
 /*
  * textmillctl batch run: a file of any length through POST /v1/batch_process.
  *
- * The name of each batch is the hash of its lines and of where they stand. So a run that was
- * broken off finds its batches again (the id is taken: 409) instead of paying for them twice, and
- * the results file alone tells where to go on. A few batches are under way at once; results are
- * written in order, whole batches at a time.
+ * Where each batch begins and ends is noted before it is sent, and its name is the hash of its
+ * lines and of where they stand. So a run that was broken off finds its batches again (the id is
+ * there) instead of paying for them twice. A few batches are under way at once; results are written
+ * in order, whole batches at a time: what the results file holds of a batch in part is cut off and
+ * fetched again.
  */
+#include "ctl_run.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/arena.h"
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/digest.h"
 #include "ctl.h"
+#include "ctl_run_call.h"
 #include "io/http.h"
 #include "io/json.h"
+#include "llm/retry.h"
 
 enum {
-	BATCH_ITEMS = 50,
-	BATCH_BYTES = 900 * 1024,	/* below limits.body */
 	WINDOW = 4,			/* batches under way */
-	ANSWER_MAX = 64 * 1024 * 1024,
-	CALL_MS = 60 * 1000, CONNECT_MS = 10 * 1000,
+	RESULTS_MAX = 64 * 1024 * 1024,	/* bytes of one batch's */
 	POLL_MIN_MS = 100, POLL_MAX_MS = 2000,
 	TROUBLE_MAX_MS = 10 * 60 * 1000,	/* no answer of use for so long: given up */
-	TELL_MS = 10 * 1000,			/* a line in a log */
-	DEPTH = 64, KEY_MAX = 512, BAR = 30
-};
-
-/* A batch under way. */
-struct chunk {
-	char id[40];
-	struct tm_buf body;
-	size_t first, count;	/* number of its first line, and lines */
-	bool sent;
+	STRANGE_MAX_MS = 10 * 1000,	/* the same of a server that never gave one */
+	LOSSES_MAX = 5,			/* of the same batch, by the server */
+	TELL_MS = 10 * 1000,		/* a line in a log */
+	BAR = 30
 };
 
 struct run {
-	const char *path, *url, *key_file, *ca_file;
+	struct tm_run_screen screen;
+	struct tm_run_input input;
+	struct tm_run_plan plan;
+	struct tm_run_server server;
+	const char *path;
 	char *results_path;
-	char authorization[KEY_MAX + 32];
-	FILE *in, *out;
-	char *line;
-	size_t line_size;
-	struct tm_http *http;
-	struct tm_buf answer;
-	struct chunk chunks[WINDOW];
-	size_t begun, ended;		/* chunks: ended..begun are under way */
-	size_t total, next, done, failed;	/* lines; next: to be read */
-	bool at_end, terminal;
+	FILE *results;
+	struct tm_run_batch batches[WINDOW];
+	size_t begun, ended;		/* of the plan; ended..begun are under way */
+	size_t most;			/* requests that the server takes at once */
+	size_t skipped, done, failed;	/* requests; skipped: by earlier runs */
+	bool at_end, answered;
+	int losses;
 	int64_t started_ms, told_ms, trouble_ms;
-	size_t skipped;
 };
 
-static int say(const char *what, const char *which)
+int tm_run_say(struct tm_run_screen *screen, const char *fmt, ...)
 {
-	(void)fprintf(stderr, "textmillctl: %s%s%s\n", what, which[0] ? " " : "", which);
+	va_list args;
+
+	(void)fprintf(stderr, "%stextmillctl: ", screen->bar ? "\n" : "");
+	va_start(args, fmt);
+	(void)vfprintf(stderr, fmt, args);
+	va_end(args);
+	(void)fputc('\n', stderr);
+	screen->bar = false;
 	return TM_CTL_FAILED;
 }
 
 /* A bar on a terminal, a line now and then in a log. */
 static void tell(struct run *run, bool last)
 {
+	const size_t total = run->input.total;
 	int64_t now_ms = tm_clock_mono_ms();
 	double seconds = (double)(now_ms - run->started_ms) / 1000;
 	double rate = seconds > 0 ? (double)(run->done - run->skipped) / seconds : 0;
-	size_t filled = run->total ? run->done * BAR / run->total : BAR;
 	char bar[BAR + 1];
 
-	if (!last && now_ms - run->told_ms < (run->terminal ? 100 : TELL_MS))
+	if (!last && now_ms - run->told_ms < (run->screen.terminal ? 100 : TELL_MS))
 		return;
 	run->told_ms = now_ms;
-	if (!run->terminal) {
-		(void)fprintf(stderr, "%zu of %zu done, %zu failed, %.1f/s\n", run->done,
-			      run->total, run->failed, rate);
+	if (!run->screen.terminal) {
+		(void)fprintf(stderr, "%zu of %zu done, %zu failed, %.1f/s\n", run->done, total,
+			      run->failed, rate);
 		return;
 	}
 	memset(bar, '.', BAR);
-	memset(bar, '#', filled);
+	memset(bar, '#', run->done * BAR / total);
 	bar[BAR] = '\0';
-	(void)fprintf(stderr, "\r[%s] %zu/%zu  %zu failed  %.1f/s%s", bar, run->done, run->total,
-		      run->failed, rate, last ? "  \n" : "  ");
+	(void)fprintf(stderr, "\r[%s] %zu/%zu  %zu failed  %.1f/s  %s", bar, run->done, total,
+		      run->failed, rate, last ? "\n" : "");
+	run->screen.bar = !last;
 }
 
 static int read_options(const struct tm_ctl_command *command, int argc, char **argv,
@@ -97,11 +98,11 @@ static int read_options(const struct tm_ctl_command *command, int argc, char **a
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, ":", command->known, NULL)) != -1) {
 		if (letter == 'l')
-			run->url = optarg;
+			run->server.url = optarg;
 		else if (letter == 'k')
-			run->key_file = optarg;
+			run->server.key_file = optarg;
 		else if (letter == 'a')
-			run->ca_file = optarg;
+			run->server.ca_file = optarg;
 		else
 			return tm_ctl_usage(command, letter == ':' ? "a value is missing behind"
 					    : "unknown option", argv[optind - 1]);
@@ -110,193 +111,95 @@ static int read_options(const struct tm_ctl_command *command, int argc, char **a
 		run->path = argv[optind++];
 	if (optind < argc)
 		return tm_ctl_usage(command, "unexpected word", argv[optind]);
-	if (!run->path || !run->url)
+	if (!run->path || !run->server.url)
 		return tm_ctl_usage(command, "FILE and --url are needed", NULL);
 	return TM_CTL_DONE;
 }
 
-static int read_key(struct run *run)
+static int say_results(struct run *run, const char *why)
 {
-	const char *from = getenv("TEXTMILL_API_KEY");
-	char key[KEY_MAX] = "";
-	FILE *file = NULL;
+	return tm_run_say(&run->screen, "%s: %s", run->results_path, why);
+}
+
+static int open_results(struct run *run)
+{
+	size_t size = strlen(run->path) + sizeof(".results.jsonl");
+	struct stat about;
+
+	run->results_path = malloc(size);
+	if (!run->results_path)
+		return tm_run_say(&run->screen, "out of memory");
+	(void)snprintf(run->results_path, size, "%s.results.jsonl", run->path);
+	run->results = fopen(run->results_path, "a+e");
+	if (!run->results || fstat(fileno(run->results), &about))
+		return say_results(run, strerror(errno));
+	if (!S_ISREG(about.st_mode))
+		return say_results(run, "no regular file");
+	if (flock(fileno(run->results), LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return say_results(run, "another run is writing it");
+	rewind(run->results);
+	return TM_CTL_DONE;
+}
+
+/* The results of a whole batch, as an earlier run wrote them. *whole false: they end before. */
+static int read_results(struct run *run, const struct tm_run_batch *batch, off_t *at, bool *whole)
+{
+	static const char open[] = "{\"line\":";
+	char *text = NULL;
+	size_t size = 0, failed = 0;
 	int status = TM_CTL_DONE;
 
-	if (run->key_file) {
-		file = fopen(run->key_file, "re");
-		if (!file || !fgets(key, sizeof(key), file)) {
-			(void)fprintf(stderr, "textmillctl: %s: cannot read the key\n",
-				      run->key_file);
-			status = TM_CTL_FAILED;
-		}
-		key[strcspn(key, "\r\n")] = '\0';
-		from = key;
+	*whole = true;
+	for (size_t i = 0; *whole && status == TM_CTL_DONE && i < batch->count; i++) {
+		ssize_t got = getline(&text, &size, run->results);
+
+		*whole = got > 0 && text[got - 1] == '\n';
+		if (!*whole)
+			break;
+		*at += got;
+		failed += strstr(text, "\"status\":\"completed\"") == NULL;
+		if (strncmp(text, open, sizeof(open) - 1) != 0 ||
+		    strtoull(text + sizeof(open) - 1, NULL, 10) != batch->lines[i])
+			status = tm_run_say(&run->screen, "%s:%zu: not the result of %s:%zu: it "
+					    "belongs to another file, or was edited",
+					    run->results_path, run->done + i + 1, run->path,
+					    batch->lines[i]);
 	}
-	if (file)
-		(void)fclose(file);
-	if (status == TM_CTL_DONE && from && from[0] &&
-	    snprintf(run->authorization, sizeof(run->authorization), "Authorization: Bearer %s",
-		     from) >= (int)sizeof(run->authorization))
-		status = say("the key is too long", "");
-	tm_digest_wipe(key, sizeof(key));
+	free(text);
+	if (*whole)
+		run->failed += failed;
 	return status;
 }
 
-/* The next line without its end; blank ones are passed over. False: the end. */
-static bool next_line(struct run *run, FILE *file, size_t *len)
+/* Takes over what earlier runs have written, in whole batches; what is behind them goes. */
+static int take_over(struct run *run)
 {
-	ssize_t got;
+	struct tm_run_batch *batch = &run->batches[0];
+	off_t kept = 0, at = 0;
+	bool whole = true;
+	int status = TM_CTL_DONE;
 
-	while ((got = getline(&run->line, &run->line_size, file)) >= 0) {
-		size_t end = (size_t)got;
-
-		while (end > 0 && strchr(" \t\r\n", run->line[end - 1]))
-			end--;
-		if (end == 0)
-			continue;
-		run->line[end] = '\0';
-		*len = end;
-		return true;
-	}
-	return false;
-}
-
-/* Counts the lines and sees that each is an object: better now than half-way. */
-static int check_input(struct run *run)
-{
-	char where[64];
-	size_t len;
-
-	while (next_line(run, run->in, &len)) {
-		struct tm_json *json = NULL;
-		bool good = tm_json_parse(run->line, len, DEPTH, &json) == TM_OK &&
-			    tm_json_kind(json) == TM_JSON_OBJECT_KIND;
-
-		tm_json_free(json);
-		run->total++;
-		if (!good || len > BATCH_BYTES) {
-			(void)snprintf(where, sizeof(where), "request %zu is %s", run->total,
-				       good ? "too large" : "no JSON object");
-			return say(where, "");
-		}
-	}
-	if (ferror(run->in))
-		return say("cannot read", run->path);
-	rewind(run->in);
-	return TM_CTL_DONE;
-}
-
-/* What an earlier run has written: whole lines count, a torn one goes. */
-static int open_results(struct run *run)
-{
-	size_t len = strlen(run->path) + sizeof(".results.jsonl");
-	off_t whole = 0;
-
-	run->results_path = malloc(len);
-	if (!run->results_path)
-		return say("out of memory", "");
-	(void)snprintf(run->results_path, len, "%s.results.jsonl", run->path);
-	run->out = fopen(run->results_path, "a+e");
-	if (!run->out)
-		return say(strerror(errno), run->results_path);
-	rewind(run->out);
-	for (ssize_t got; (got = getline(&run->line, &run->line_size, run->out)) > 0;) {
-		if (run->line[got - 1] != '\n')
+	while (status == TM_CTL_DONE && whole) {
+		status = tm_run_plan_get(&run->plan, run->ended, run->most, batch);
+		if (status != TM_CTL_DONE || batch->count == 0)
 			break;
-		whole += got;
-		run->skipped++;
-		run->failed += strstr(run->line, "\"status\":\"completed\"") == NULL;
-	}
-	if (fflush(run->out) || ftruncate(fileno(run->out), whole))
-		return say(strerror(errno), run->results_path);
-	if (run->skipped > run->total)
-		return say("has more lines than there are requests: it belongs to another file:",
-			   run->results_path);
-	(void)fseeko(run->out, 0, SEEK_END);
-	return TM_CTL_DONE;
-}
-
-/* Skips the lines whose results are there. */
-static void skip(struct run *run)
-{
-	size_t len;
-
-	while (run->next < run->skipped && next_line(run, run->in, &len))
-		run->next++;
-	run->done = run->skipped;
-}
-
-/* Fills a chunk with the next lines. False: none are left. */
-static bool fill(struct run *run, struct chunk *chunk)
-{
-	uint8_t digest[TM_SHA256_BYTES];
-	char hex[TM_SHA256_HEX_BYTES];
-	size_t len;
-
-	tm_buf_reset(&chunk->body, 0);
-	*chunk = (struct chunk){.body = chunk->body, .first = run->next};
-	tm_buf_printf(&chunk->body, "{\"requests\":[");
-	while (chunk->count < BATCH_ITEMS) {
-		long at = ftell(run->in);
-
-		if (!next_line(run, run->in, &len))
+		status = read_results(run, batch, &at, &whole);
+		if (!whole)
 			break;
-		if (chunk->count > 0 && chunk->body.len + len > BATCH_BYTES) {
-			(void)fseek(run->in, at, SEEK_SET);
-			break;
-		}
-		tm_buf_puts(&chunk->body, chunk->count ? "," : "");
-		tm_buf_put(&chunk->body, run->line, len);
-		chunk->count++;
+		kept = at;
+		run->done += batch->count;
+		run->ended++;
 	}
-	run->next += chunk->count;
-	tm_buf_printf(&chunk->body, "]");
-	tm_digest_sha256(tm_buf_text(&chunk->body), chunk->body.len, digest);
-	tm_digest_hex(digest, sizeof(digest), hex);
-	(void)snprintf(chunk->id, sizeof(chunk->id), "run-%.24s-%zu", hex, chunk->first + 1);
-	tm_buf_printf(&chunk->body, ",\"batch_id\":\"%s\"}", chunk->id);
-	return chunk->count > 0;
-}
-
-/* One request. *status 0: no answer. The body is in run->answer. */
-static int exchange(struct run *run, const char *tail, const struct tm_buf *body, int *status,
-		    int64_t *wait_ms)
-{
-	const char *headers[] = {"Content-Type: application/json", "Prefer: respond-async",
-				 run->authorization, NULL};
-	char url[2048];
-	const struct tm_http_request request = {
-		.url = url, .headers = headers, .ca_file = run->ca_file ? run->ca_file : "",
-		.body = body ? body->data : NULL, .body_len = body ? body->len : 0,
-		.connect_ms = CONNECT_MS, .total_ms = CALL_MS, .answer_max = ANSWER_MAX,
-	};
-	const struct tm_http_result *result = NULL;
-	struct tm_http_call *call;
-
-	*status = 0;
-	*wait_ms = POLL_MAX_MS;
-	if (!run->authorization[0])
-		headers[2] = NULL;
-	if (snprintf(url, sizeof(url), "%s/v1/%s", run->url, tail) >= (int)sizeof(url) ||
-	    tm_http_start(run->http, &request, &call) != TM_OK)
-		return say("not an address to call:", run->url);
-	while (!(result = tm_http_result(call)))
-		if (tm_http_wait(run->http, 1000, -1, NULL) != TM_OK)
-			break;
-	tm_buf_reset(&run->answer, 0);
-	if (result && result->err == TM_OK) {
-		*status = result->status;
-		tm_buf_put(&run->answer, result->body, result->body_len);
-		if (result->retry_after)
-			*wait_ms = strtoll(result->retry_after, NULL, 10) * 1000;
-	} else if (!run->trouble_ms) {
-		(void)fprintf(stderr, "%stextmillctl: no answer: %s\n", run->terminal ? "\n" : "",
-			      result ? result->detail : "out of memory");
-	}
-	tm_http_end(run->http, call);
-	if (*wait_ms < POLL_MIN_MS)
-		*wait_ms = POLL_MIN_MS;
-	return tm_buf_err(&run->answer) == TM_OK ? TM_CTL_DONE : say("out of memory", "");
+	if (status == TM_CTL_DONE && batch->count == 0 && getc(run->results) != EOF)
+		status = say_results(run, "has more lines than there are requests: it belongs to "
+				     "another file");
+	if (status == TM_CTL_DONE &&
+	    (fflush(run->results) || ftruncate(fileno(run->results), kept)))
+		status = say_results(run, strerror(errno));
+	(void)fseeko(run->results, 0, SEEK_END);
+	run->begun = run->ended;
+	run->skipped = run->done;
+	return status;
 }
 
 static void sleep_ms(struct run *run, int64_t ms)
@@ -304,86 +207,126 @@ static void sleep_ms(struct run *run, int64_t ms)
 	int64_t until_ms = tm_clock_mono_ms() + ms, left_ms;
 
 	while ((left_ms = until_ms - tm_clock_mono_ms()) > 0) {
-		if (tm_http_wait(run->http, left_ms < 1000 ? left_ms : 1000, -1, NULL) != TM_OK)
+		if (tm_http_wait(run->server.http, left_ms < 1000 ? left_ms : 1000, -1, NULL) !=
+		    TM_OK)
 			return;
 		tell(run, false);
 	}
 }
 
-/* The words of a problem object, for a person. */
-static int refuse(struct run *run, int status)
+static int refuse(struct run *run, const struct tm_run_answer *answer)
 {
-	struct tm_json *json = NULL;
-	const char *detail = NULL;
-	size_t len;
-
-	if (tm_json_parse(tm_buf_text(&run->answer), run->answer.len, DEPTH, &json) == TM_OK)
-		detail = tm_json_text(tm_json_get(json, "detail"), &len);
-	(void)fprintf(stderr, "%stextmillctl: refused with %d: %s\n", run->terminal ? "\n" : "",
-		      status, detail ? detail : "no textmill there?");
-	tm_json_free(json);
-	return TM_CTL_FAILED;
+	if (answer->status == 0)
+		return tm_run_say(&run->screen, "no answer from %s: %s", run->server.url,
+				  answer->detail);
+	return tm_run_say(&run->screen, "refused with %d: %s", answer->status, answer->detail);
 }
 
-/* Trouble that may pass: waits. TM_CTL_FAILED once it has lasted too long. */
-static int bear(struct run *run, int status, int64_t wait_ms)
+/* Waits, if that may help. TM_CTL_FAILED where it cannot, or has not for too long. */
+static int bear(struct run *run, const struct tm_run_answer *answer)
 {
 	int64_t now_ms = tm_clock_mono_ms();
+	int64_t wait_ms = answer->retry_ms >= 0 ? answer->retry_ms : POLL_MAX_MS;
+	int64_t most_ms;
 
-	if (status == 429) {	/* the limit of the key: known to pass */
-		run->trouble_ms = now_ms;
-		if (!run->terminal || wait_ms >= TELL_MS)
-			(void)fprintf(stderr, "%srate limit reached: going on in %lld s\n",
-				      run->terminal ? "\n" : "", (long long)(wait_ms / 1000));
+	if (answer->distrusted || (answer->status != 0 && !tm_retry_status(answer->status)))
+		return refuse(run, answer);
+	most_ms = run->answered ? TROUBLE_MAX_MS : STRANGE_MAX_MS;
+	if (wait_ms < POLL_MIN_MS)
+		wait_ms = POLL_MIN_MS;
+	if (answer->status == 429 && answer->retry_ms >= 0) {	/* of the key: known to pass */
+		run->trouble_ms = 0;
+		if (!run->screen.terminal || wait_ms >= TELL_MS)
+			(void)tm_run_say(&run->screen, "rate limit reached: going on in %lld s",
+					 (long long)((wait_ms + 999) / 1000));
 	} else if (!run->trouble_ms) {
 		run->trouble_ms = now_ms;
-	} else if (now_ms - run->trouble_ms > TROUBLE_MAX_MS) {
-		return status ? refuse(run, status) : say("given up", "");
+		(void)refuse(run, answer);
+		(void)tm_run_say(&run->screen, "trying on for %lld s", (long long)most_ms / 1000);
+	} else if (now_ms - run->trouble_ms > most_ms) {
+		(void)refuse(run, answer);
+		return tm_run_say(&run->screen, "given up");
 	}
 	sleep_ms(run, wait_ms);
 	return TM_CTL_DONE;
 }
 
-static bool may_pass(int status)
+/* Whether a batch of so many will never be taken, however long one waits. */
+static bool never_fits(const struct tm_run_answer *answer, size_t count)
 {
-	return status == 0 || status == 429 || status == 502 || status == 503 || status == 504;
+	if (answer->status == 429)
+		return answer->quota && answer->quota < (int64_t)count;
+	return answer->status == 413 || answer->status == 400;
 }
 
-static int submit(struct run *run, struct chunk *chunk)
+/* Cuts a batch that the server never takes into smaller ones; the next are smaller, too. */
+static int shrink(struct run *run, const struct tm_run_answer *answer, struct tm_run_batch *batch)
 {
-	while (!chunk->sent) {
-		int status, outcome;
-		int64_t wait_ms;
+	size_t most = (batch->count + 1) / 2;
 
-		outcome = exchange(run, "batch_process", &chunk->body, &status, &wait_ms);
-		if (outcome != TM_CTL_DONE)
-			return outcome;
-		if (status == 202 || status == 200 || status == 409) {
-			chunk->sent = true;
+	if (batch->count == 1)
+		return tm_run_say(&run->screen, "%s:%zu: the server does not even take this one "
+				  "alone: refused with %d: %s", run->path, batch->lines[0],
+				  answer->status, answer->detail);
+	/* Half the quota: a batch as large as all of it passes only where nobody else has used
+	 * the key for as long as it takes to fill up. */
+	if (answer->status == 429)
+		most = ((size_t)answer->quota + 1) / 2;
+	run->most = most;
+	(void)tm_run_say(&run->screen, "the server takes no batch of %zu: trying %zu", batch->count,
+			 most);
+	return tm_run_plan_split(&run->plan, run->begun, most, batch);
+}
+
+/* Sends the next batch, unless the server has it already. */
+static int begin(struct run *run)
+{
+	struct tm_run_batch *batch = &run->batches[run->begun % WINDOW];
+	int status = tm_run_plan_get(&run->plan, run->begun, run->most, batch);
+	bool look = batch->noted;
+
+	run->at_end = status == TM_CTL_DONE && batch->count == 0;
+	while (status == TM_CTL_DONE && !run->at_end) {
+		struct tm_run_answer answer;
+
+		status = look ? tm_run_server_look(&run->server, batch->id, &answer)
+			      : tm_run_server_send(&run->server, batch, &answer);
+		if (status != TM_CTL_DONE)
+			return status;
+		run->answered = run->answered || answer.status != 0;
+		if (answer.status == 200 || answer.status == 202 || answer.status == 409) {
 			run->trouble_ms = 0;
-		} else if (!may_pass(status)) {
-			return refuse(run, status);
-		} else if (bear(run, status, wait_ms) != TM_CTL_DONE) {
-			return TM_CTL_FAILED;
+			run->begun++;
+			return TM_CTL_DONE;
 		}
+		if (!look && never_fits(&answer, batch->count))
+			return shrink(run, &answer, batch);
+		if (look && answer.status == 404) {
+			look = false;
+			continue;
+		}
+		status = bear(run, &answer);
+		look = answer.status != 429;	/* it may have been taken all the same */
 	}
-	return TM_CTL_DONE;
+	return status;
 }
 
-static int write_results(struct run *run, const struct chunk *chunk, const struct tm_json *results)
+static int write_results(struct run *run, const struct tm_run_batch *batch,
+			 const struct tm_json *results)
 {
 	struct tm_buf text;
-	int status = TM_CTL_FAILED;
+	size_t failed = 0;
+	int status = TM_CTL_DONE;
 
-	tm_buf_init(&text, ANSWER_MAX);
-	for (size_t i = 0; i < chunk->count; i++) {
+	tm_buf_init(&text, RESULTS_MAX);
+	for (size_t i = 0; i < batch->count; i++) {
 		const struct tm_json *item = tm_json_item(results, i);
 		const char *state;
 		size_t len;
 
 		state = tm_json_text(tm_json_get(item, "status"), &len);
-		run->failed += !state || strcmp(state, "completed") != 0;
-		tm_buf_printf(&text, "{\"line\":%zu,\"status\":", chunk->first + i + 1);
+		failed += !state || strcmp(state, "completed") != 0;
+		tm_buf_printf(&text, "{\"line\":%zu,\"status\":", batch->lines[i]);
 		tm_json_put(&text, tm_json_get(item, "status"));
 		tm_buf_puts(&text, ",\"response\":");
 		tm_json_put(&text, tm_json_get(item, "response"));
@@ -392,75 +335,104 @@ static int write_results(struct run *run, const struct chunk *chunk, const struc
 		tm_buf_puts(&text, "}\n");
 	}
 	if (tm_buf_err(&text) != TM_OK)
-		(void)say("out of memory", "");
-	else if (fwrite(text.data, 1, text.len, run->out) != text.len || fflush(run->out) ||
-		 fsync(fileno(run->out)))
-		(void)say(strerror(errno), run->results_path);
+		status = tm_run_say(&run->screen, "out of memory");
+	else if (fwrite(text.data, 1, text.len, run->results) != text.len ||
+		 fflush(run->results) || fsync(fileno(run->results)))
+		status = say_results(run, strerror(errno));
 	else
-		status = TM_CTL_DONE;
+		run->failed += failed;
 	tm_buf_clear(&text);
 	return status;
 }
 
-/* Reads a status. *ended: the batch is over and its results are written. */
-static int take_status(struct run *run, struct chunk *chunk, bool *ended, size_t *finished)
+/* Whether each request has its result: a cancelled batch may have some in hand still. */
+static bool all_ended(const struct tm_json *results, size_t count)
 {
-	struct tm_json *json = NULL;
-	const char *state = NULL;
-	int status = TM_CTL_DONE;
-	size_t len;
+	static const char *const ends[] = {"completed", "failed", "cancelled"};
 
-	*ended = false;
-	if (tm_json_parse(tm_buf_text(&run->answer), run->answer.len, DEPTH, &json) == TM_OK)
-		state = tm_json_text(tm_json_get(json, "status"), &len);
-	if (!state || tm_json_int(tm_json_get(json, "total_requests")) != (int64_t)chunk->count) {
+	for (size_t i = 0; i < count; i++) {
+		const struct tm_json *item = tm_json_item(results, i);
+		size_t len, end = 0;
+		const char *state = tm_json_text(tm_json_get(item, "status"), &len);
+
+		while (end < 3 && state && strcmp(state, ends[end]) != 0)
+			end++;
+		if (end == 3 || !state)
+			return false;
+	}
+	return true;
+}
+
+/* Reads a status. *ended: the batch is over and its results are written. */
+static int take_status(struct run *run, const struct tm_run_batch *batch, bool *ended,
+		       size_t *finished)
+{
+	const struct tm_buf *text = &run->server.text;
+	struct tm_json *json = NULL;
+	int64_t total = 0;
+	int status = TM_CTL_DONE;
+
+	if (tm_json_parse(tm_buf_text(text), text->len, TM_RUN_DEPTH, &json) == TM_OK)
+		total = tm_json_int(tm_json_get(json, "total_requests"));
+	if (total != (int64_t)batch->count) {
 		tm_json_free(json);
-		return say("what answers there is no textmill, or its batch is not this one:",
-			   chunk->id);
+		return tm_run_say(&run->screen, "what answers there is no textmill, or its batch "
+				  "is not this one: %s", batch->id);
 	}
 	*finished = (size_t)(tm_json_int(tm_json_get(json, "completed")) +
 			     tm_json_int(tm_json_get(json, "failed")));
-	if (strcmp(state, "completed") == 0 || strcmp(state, "cancelled") == 0) {
-		status = write_results(run, chunk, tm_json_get(json, "results"));
-		*ended = true;
-	}
+	*ended = all_ended(tm_json_get(json, "results"), batch->count);
+	if (*ended)
+		status = write_results(run, batch, tm_json_get(json, "results"));
 	tm_json_free(json);
 	return status;
 }
 
-/* Waits for the oldest batch and writes its results. */
-static int await(struct run *run, struct chunk *chunk)
+/* The oldest batch has expired, or Redis has lost it: all from it on are begun again. */
+static int begin_again(struct run *run, const struct tm_run_batch *batch)
 {
+	if (++run->losses > LOSSES_MAX)
+		return tm_run_say(&run->screen, "the server has lost batch %s %d times", batch->id,
+				  run->losses);
+	run->begun = run->ended;
+	run->at_end = false;
+	return TM_CTL_DONE;
+}
+
+/* Waits for the oldest batch and writes its results. */
+static int await(struct run *run)
+{
+	const struct tm_run_batch *batch = &run->batches[run->ended % WINDOW];
 	const size_t before = run->done;
 	int64_t pause_ms = POLL_MIN_MS;
 	bool ended = false;
-	char tail[64];
 
-	(void)snprintf(tail, sizeof(tail), "batch_status/%s", chunk->id);
 	while (!ended) {
-		int status, outcome;
+		struct tm_run_answer answer;
 		size_t finished = 0;
-		int64_t wait_ms;
+		int status = tm_run_server_look(&run->server, batch->id, &answer);
 
-		outcome = exchange(run, tail, NULL, &status, &wait_ms);
-		if (outcome == TM_CTL_DONE && status == 200) {
+		if (status == TM_CTL_DONE && answer.status == 200) {
 			run->trouble_ms = 0;
-			outcome = take_status(run, chunk, &ended, &finished);
-			run->done = before + (ended ? chunk->count : finished);
+			status = take_status(run, batch, &ended, &finished);
+			run->done = before + (ended ? batch->count : finished);
 			tell(run, false);
-			if (!ended && outcome == TM_CTL_DONE)
+			if (!ended && status == TM_CTL_DONE)
 				sleep_ms(run, pause_ms);
 			pause_ms = pause_ms * 2 < POLL_MAX_MS ? pause_ms * 2 : POLL_MAX_MS;
-		} else if (outcome == TM_CTL_DONE && status == 404) {
-			chunk->sent = false;	/* it has expired, or Redis has lost it */
-			outcome = submit(run, chunk);
-		} else if (outcome == TM_CTL_DONE) {
-			outcome = may_pass(status) ? bear(run, status, wait_ms)
-						   : refuse(run, status);
+		} else if (status == TM_CTL_DONE && answer.status == 404) {
+			run->done = before;
+			return begin_again(run, batch);
+		} else if (status == TM_CTL_DONE) {
+			status = bear(run, &answer);
 		}
-		if (outcome != TM_CTL_DONE)
-			return outcome;
+		if (status != TM_CTL_DONE) {
+			run->done = before;
+			return status;
+		}
 	}
+	run->losses = 0;
+	run->ended++;
 	return TM_CTL_DONE;
 }
 
@@ -469,74 +441,60 @@ static int work(struct run *run)
 	int status = TM_CTL_DONE;
 
 	while (status == TM_CTL_DONE) {
-		struct chunk *oldest = &run->chunks[run->ended % WINDOW];
-
-		while (status == TM_CTL_DONE && !run->at_end && run->begun - run->ended < WINDOW) {
-			struct chunk *chunk = &run->chunks[run->begun % WINDOW];
-
-			run->at_end = !fill(run, chunk);
-			if (!run->at_end) {
-				status = tm_buf_err(&chunk->body) == TM_OK ? submit(run, chunk)
-					: say("out of memory", "");
-				run->begun++;
-			}
-		}
+		while (status == TM_CTL_DONE && !run->at_end && run->begun - run->ended < WINDOW)
+			status = begin(run);
 		if (status != TM_CTL_DONE || run->ended == run->begun)
 			return status;
-		status = await(run, oldest);
-		run->ended++;
+		status = await(run);
 	}
 	return status;
 }
 
-static int open_all(const struct tm_ctl_command *command, int argc, char **argv, struct run *run)
+static int open_all(struct run *run)
 {
-	int status = read_options(command, argc, argv, run);
+	int status = tm_run_server_open(&run->server, &run->screen);
 
 	if (status == TM_CTL_DONE)
-		status = read_key(run);
-	if (status != TM_CTL_DONE)
-		return status;
-	run->in = fopen(run->path, "re");
-	if (!run->in)
-		return say(strerror(errno), run->path);
-	status = check_input(run);
+		status = tm_run_input_open(&run->input, run->path, &run->screen);
 	if (status == TM_CTL_DONE)
 		status = open_results(run);
-	if (status == TM_CTL_DONE && tm_http_new(&run->http) != TM_OK)
-		status = say("cannot set up HTTP", "");
-	return status;
+	if (status == TM_CTL_DONE)
+		status = tm_run_plan_open(&run->plan, &run->input, &run->batches[0]);
+	return status == TM_CTL_DONE ? take_over(run) : status;
+}
+
+static void close_all(struct run *run)
+{
+	for (size_t i = 0; i < WINDOW; i++)
+		tm_buf_clear(&run->batches[i].body);
+	tm_run_server_close(&run->server);
+	tm_run_plan_close(&run->plan);
+	tm_run_input_close(&run->input);
+	if (run->results)
+		(void)fclose(run->results);
+	free(run->results_path);
 }
 
 int tm_ctl_batch_run(const struct tm_ctl_command *command, int argc, char **argv)
 {
-	struct run run = {.terminal = isatty(STDERR_FILENO) == 1};
-	int status = tm_http_init_main() == TM_OK ? TM_CTL_DONE : say("cannot set up HTTP", "");
+	struct run run = {.screen.terminal = isatty(STDERR_FILENO) == 1, .most = TM_RUN_ITEMS};
+	int status = read_options(command, argc, argv, &run);
 
-	tm_buf_init(&run.answer, ANSWER_MAX);
+	if (status != TM_CTL_DONE)
+		return status;
+	if (tm_http_init_main() != TM_OK)
+		return tm_run_say(&run.screen, "cannot set up HTTP");
 	for (size_t i = 0; i < WINDOW; i++)
-		tm_buf_init(&run.chunks[i].body, 2 * BATCH_BYTES);
-	if (status == TM_CTL_DONE)
-		status = open_all(command, argc, argv, &run);
+		tm_buf_init(&run.batches[i].body, 2 * TM_RUN_BYTES);
+	status = open_all(&run);
 	if (status == TM_CTL_DONE) {
-		skip(&run);
 		run.started_ms = run.told_ms = tm_clock_mono_ms();
 		status = work(&run);
 		tell(&run, true);
 	}
 	if (status == TM_CTL_DONE && run.failed > 0)
-		status = say("some requests failed: see", run.results_path);
-	for (size_t i = 0; i < WINDOW; i++)
-		tm_buf_clear(&run.chunks[i].body);
-	tm_buf_clear(&run.answer);
-	tm_http_free(run.http);
-	if (run.in)
-		(void)fclose(run.in);
-	if (run.out)
-		(void)fclose(run.out);
-	free(run.results_path);
-	free(run.line);
-	tm_digest_wipe(run.authorization, sizeof(run.authorization));
+		status = tm_run_say(&run.screen, "some requests failed: see %s", run.results_path);
+	close_all(&run);
 	tm_http_exit_main();
 	return status;
 }

@@ -47,6 +47,7 @@ struct tm_http_call {
 	bool over;
 	struct tm_http_result result;
 	char retry_after[VALUE_BYTES], retry_after_ms[VALUE_BYTES], content_type[VALUE_BYTES];
+	char ratelimit_policy[VALUE_BYTES];
 	char detail[CURL_ERROR_SIZE];
 };
 
@@ -184,6 +185,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 	if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) {	/* 100, 103: others may follow */
 		call->retry_after[0] = '\0';
 		call->retry_after_ms[0] = '\0';
+		call->ratelimit_policy[0] = '\0';
 		call->content_type[0] = '\0';
 		call->head_whole = false;
 		return len;
@@ -191,7 +193,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 	if (len > 0 && (line[0] == '\r' || line[0] == '\n'))
 		call->head_whole = true;
 	if (!keep_value(line, len, "retry-after", call->retry_after) &&
-	    !keep_value(line, len, "retry-after-ms", call->retry_after_ms))
+	    !keep_value(line, len, "retry-after-ms", call->retry_after_ms) &&
+	    !keep_value(line, len, "ratelimit-policy", call->ratelimit_policy))
 		(void)keep_value(line, len, "content-type", call->content_type);
 	return len;
 }
@@ -445,6 +448,7 @@ static void finish(struct tm_http_call *call, CURLcode code)
 	result->body_len = call->body.len;
 	result->retry_after = present(call->retry_after);
 	result->retry_after_ms = present(call->retry_after_ms);
+	result->ratelimit_policy = present(call->ratelimit_policy);
 	result->content_type = present(call->content_type);
 	result->total_us = total_us;
 	result->detail = code == CURLE_OK ? "" : curl_easy_strerror(code);

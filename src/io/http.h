@@ -61,6 +61,7 @@ struct tm_http_result {
 	size_t body_len;
 	const char *retry_after;	/* header values; NULL when absent or over 255 bytes */
 	const char *retry_after_ms;
+	const char *ratelimit_policy;
 	const char *content_type;
 	const char *detail;	/* curl's words on a failure, for the log; never NULL */
 	int64_t total_us;	/* start to end */

@@ -216,6 +216,24 @@ Test(http, every_way_an_answer_can_end_has_its_result)
 	}
 }
 
+Test(http, the_limits_of_an_answer_are_kept)
+{
+	static const struct answer limited = {
+		"limited", "HTTP/1.1 429 Too Many\r\nratelimit-policy: \"minute\";q=60;w=60\r\n"
+		"Content-Length: 0\r\n\r\n", TM_OK, 429, "", NULL, NULL};
+	struct server server;
+	struct tm_http_request request;
+	struct tm_http_call *call;
+
+	answer = &limited;
+	server = serve(table_script);
+	request = post_to(server.url);
+	call = start(&request);
+	cr_assert(same(await(call)->ratelimit_policy, "\"minute\";q=60;w=60"));
+	tm_http_end(http, call);
+	stop(&server);
+}
+
 static void long_header_script(int listener, int tell)
 {
 	static char value[400], head[600];
