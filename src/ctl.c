@@ -22,10 +22,10 @@
 #include "base/digest.h"
 #include "base/operation_conf.h"
 #include "base/settings.h"
+#include "check.h"
 #include "ctl.h"
 #include "gate/keys.h"
 #include "gate/keys_file.h"
-#include "pool/listen.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -217,32 +217,13 @@ static int load(const struct tm_ctl_command *command, int argc, char **argv,
 	return tm_ctl_load(path, out);
 }
 
-/* What a start would find beyond the settings themselves. */
-static int check_further(const struct tm_settings *settings)
-{
-	struct tm_keys *keys = NULL;
-	char why[256];
-	int status = TM_CTL_DONE;
-
-	if (settings->listen[0] && tm_listen_check(settings->listen, why, sizeof(why)) != TM_OK) {
-		(void)fprintf(stderr, "listen: %s\n", why);
-		status = TM_CTL_FAILED;
-	}
-	if (settings->auth.mode == TM_AUTH_KEYS && settings->auth.keys_file[0]) {
-		if (tm_keys_new(&keys, settings, on_report, NULL) != TM_OK)
-			status = TM_CTL_FAILED;
-		tm_keys_free(keys);
-	}
-	return status;
-}
-
 static int run_config_test(const struct tm_ctl_command *command, int argc, char **argv)
 {
 	struct tm_settings settings = {0};
 	int status = load(command, argc, argv, &settings);
 
-	if (status == TM_CTL_DONE)
-		status = check_further(&settings);
+	if (status == TM_CTL_DONE && !tm_check(&settings, on_report, NULL))
+		status = TM_CTL_FAILED;
 	if (status == TM_CTL_DONE) {
 		(void)printf("%s: the configuration is good\n",
 			     settings.path[0] ? settings.path : "no file");

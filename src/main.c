@@ -12,10 +12,8 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <limits.h>
 #include <link.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,13 +25,12 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/settings.h"
-#include "gate/keys.h"
 #include "io/cgi.h"
 #include "io/fcgi.h"
 #include "io/http.h"
-#include "pool/listen.h"
 #include "pool/master.h"
 #include "pool/sandbox.h"
+#include "check.h"
 #include "jobs.h"
 #include "worker.h"
 
@@ -137,64 +134,6 @@ static int print_version(void)
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static bool names_known(const struct tm_settings *settings, void *where)
-{
-	char line[256];
-
-	if (*settings->user && !getpwnam(settings->user)) {
-		(void)snprintf(line, sizeof(line), "user \"%s\": no such user", settings->user);
-		report(where, line);
-		return false;
-	}
-	if (*settings->group && !getgrnam(settings->group)) {
-		(void)snprintf(line, sizeof(line), "group \"%s\": no such group", settings->group);
-		report(where, line);
-		return false;
-	}
-	return true;
-}
-
-static struct tm_listen listen_of(const struct tm_settings *settings)
-{
-	return (struct tm_listen){
-		.address = settings->listen,
-		.mode = settings->pool.socket_mode,
-		.owner = settings->pool.socket_owner,
-		.group = settings->pool.socket_group,
-		.backlog = settings->pool.backlog,
-	};
-}
-
-/* What only the parts that use a setting can tell. Reports every mistake. */
-static bool check(const struct tm_settings *settings, void *where)
-{
-	struct tm_listen listen = listen_of(settings);
-	struct tm_keys *keys = NULL;
-	char why[128], line[512];
-	bool good = true;
-	enum tm_err err;
-
-	if (*listen.address && tm_listen_check(listen.address, why, sizeof(why)) != TM_OK) {
-		(void)snprintf(line, sizeof(line), "listen \"%s\": %s", listen.address, why);
-		report(where, line);
-		good = false;
-	}
-	if (*listen.address && tm_listen_check_access(&listen, why, sizeof(why)) != TM_OK) {
-		(void)snprintf(line, sizeof(line), "pool: %s", why);
-		report(where, line);
-		good = false;
-	}
-	good = names_known(settings, where) && good;
-
-	err = tm_keys_new(&keys, settings, report, where);
-	if (err != TM_OK && err != TM_EINVAL && err != TM_ENOENT) {	/* else reported */
-		(void)snprintf(line, sizeof(line), "the keys cannot be read: %s", tm_err_text(err));
-		report(where, line);
-	}
-	tm_keys_free(keys);
-	return good && err == TM_OK;
-}
-
 /* Settings and log, as every serving shape starts. */
 static bool load(struct tm_settings *settings, const char *file, void *where)
 {
@@ -256,7 +195,7 @@ static int run_pool(struct tm_settings *settings)
 	};
 	int status = EXIT_FAILURE;
 
-	if (!check(settings, NULL) || !open_log(settings, settings->log.target))
+	if (!tm_check(settings, report, NULL) || !open_log(settings, settings->log.target))
 		return EXIT_FAILURE;
 	if (tm_http_init_main() != TM_OK) {
 		report(NULL, "cannot set up HTTP and TLS");
@@ -276,7 +215,7 @@ static int run_single(struct tm_settings *settings)
 	struct tm_child child = {.pipe_fd = -1};
 	int status = EXIT_FAILURE;
 
-	if (!open_log(settings, settings->log.target) || !check(settings, to_log))
+	if (!open_log(settings, settings->log.target) || !tm_check(settings, report, to_log))
 		return EXIT_FAILURE;
 	if (tm_http_init_main() != TM_OK || tm_sandbox_worker() != TM_OK) {
 		tm_log(TM_LOG_ERROR, "cannot set up HTTP, or give up privileges");
@@ -294,7 +233,7 @@ static int run_jobs(struct tm_settings *settings, bool once)
 	struct tm_child child = {.pipe_fd = -1};
 	int status;
 
-	if (!open_log(settings, settings->log.target) || !check(settings, to_log))
+	if (!open_log(settings, settings->log.target) || !tm_check(settings, report, to_log))
 		return EXIT_FAILURE;
 	if (tm_http_init_main() != TM_OK ||
 	    tm_sandbox_become(settings->user, settings->group) != TM_OK ||
@@ -415,7 +354,7 @@ static int test(const struct tm_settings *settings)
 {
 	const char *file = *settings->path ? settings->path : "(none, defaults)";
 
-	if (!check(settings, NULL)) {
+	if (!tm_check(settings, report, NULL)) {
 		(void)fprintf(stderr, "textmill: configuration %s has mistakes\n", file);
 		return EXIT_FAILURE;
 	}

@@ -30,7 +30,8 @@ struct tm_keys {
 	const char *path;	/* keys file, "" for none; the settings' */
 	struct env_key admin, user;
 	struct tm_keys_table table;
-	struct stat seen;	/* of the file as last read, well or not */
+	struct stat seen;	/* of the file as last read, well or not; zeroed: not there */
+	bool unread;		/* it could not be read then */
 	int64_t looked_ms;
 };
 
@@ -87,35 +88,37 @@ static enum tm_err take_environment(struct tm_keys *keys, const struct tm_settin
 	return err ? err : other;
 }
 
-enum tm_err tm_keys_new(struct tm_keys **out, const struct tm_settings *settings,
-			tm_keys_report *report, void *arg)
+/* Tells when nobody could call. */
+static bool has_none(const struct tm_keys *keys, const struct tm_settings *settings,
+		     tm_keys_report *report, void *arg)
 {
-	struct tm_keys *keys = calloc(1, sizeof(*keys));
-	enum tm_err err, file_err = TM_OK;
+	if (settings->auth.mode == TM_AUTH_OFF || keys->admin.set || keys->user.set ||
+	    keys->table.count > 0)
+		return false;
+	tell(report, arg,
+	     "no API key is configured: set ADMIN_API_KEY or USER_API_KEY in the environment, "
+	     "name an auth.keys_file with at least one key, or set auth.mode = off");
+	return true;
+}
 
-	if (!keys)
-		return TM_ENOMEM;
-	keys->path = settings->auth.keys_file ? settings->auth.keys_file : "";
-	keys->looked_ms = tm_clock_mono_ms();
-	err = take_environment(keys, settings, report, arg);
-	if (keys->path[0])
-		file_err = tm_keys_file_read(keys->path, &keys->table, &keys->seen, report, arg);
+static const char *path_of(const struct tm_settings *settings)
+{
+	return settings->auth.keys_file ? settings->auth.keys_file : "";
+}
+
+enum tm_err tm_keys_check(const struct tm_settings *settings, tm_keys_report *report, void *arg)
+{
+	struct tm_keys keys = {.path = path_of(settings)};
+	enum tm_err err = take_environment(&keys, settings, report, arg), file_err = TM_OK;
+
+	if (keys.path[0])
+		file_err = tm_keys_file_read(keys.path, &keys.table, report, arg);
 	if (err == TM_OK)
 		err = file_err;
-	if (err == TM_OK && settings->auth.mode != TM_AUTH_OFF && !keys->admin.set &&
-	    !keys->user.set && keys->table.count == 0) {
-		tell(report, arg,
-		     "no API key is configured: set ADMIN_API_KEY or USER_API_KEY in the "
-		     "environment, "
-		     "name an auth.keys_file with at least one key, or set auth.mode = off");
+	if (err == TM_OK && has_none(&keys, settings, report, arg))
 		err = TM_ENOENT;
-	}
-	if (err) {
-		tm_keys_free(keys);
-		return err;
-	}
-	*out = keys;
-	return TM_OK;
+	tm_keys_table_clear(&keys.table);
+	return err;
 }
 
 void tm_keys_free(struct tm_keys *keys)
@@ -126,33 +129,85 @@ void tm_keys_free(struct tm_keys *keys)
 	free(keys);
 }
 
+/* The time of change, not of modification: chmod can make a file readable. */
 static bool same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static void tell_read(const struct tm_keys *keys, enum tm_err err, tm_keys_report *report,
+		      void *arg)
+{
+	if (err == TM_EIO)
+		tell(report, arg, "no key of the keys file counts until it can be read");
+	else if (err == TM_EINVAL)
+		tell(report, arg, keys->table.count > 0
+			     ? "lines of the keys file with a mistake do not count, the others do"
+			     : "no line of the keys file counts");
+}
+
+/*
+ * Takes what the file holds now. Keys that were read before are kept only where memory is short:
+ * a line that went, or went bad, is a key that was withdrawn, and a new worker would not know it
+ * either. What changes after the look is seen by the next one.
+ */
+static enum tm_err look(struct tm_keys *keys, tm_keys_report *report, void *arg)
+{
+	struct tm_keys_table table = {0};
+	struct stat now;
+	enum tm_err err;
+
+	if (stat(keys->path, &now) != 0)
+		now = (struct stat){0};
+	if (same_file(&now, &keys->seen)) {
+		if (!keys->unread)
+			return TM_OK;
+		report = NULL;	/* known */
+	}
+	err = tm_keys_file_read(keys->path, &table, report, arg);
+	if (err == TM_ENOMEM)
+		return err;
+	tm_keys_table_clear(&keys->table);
+	keys->table = table;
+	keys->seen = now;
+	keys->unread = err == TM_EIO;
+	tell_read(keys, err, report, arg);
+	return TM_OK;
+}
+
+enum tm_err tm_keys_new(struct tm_keys **out, const struct tm_settings *settings,
+			tm_keys_report *report, void *arg)
+{
+	struct tm_keys *keys = calloc(1, sizeof(*keys));
+	enum tm_err err;
+
+	if (!keys)
+		return TM_ENOMEM;
+	keys->path = path_of(settings);
+	keys->looked_ms = tm_clock_mono_ms();
+	keys->seen.st_size = -1;	/* like no file's */
+	err = take_environment(keys, settings, report, arg);
+	if (err == TM_OK && keys->path[0])
+		err = look(keys, report, arg);
+	if (err) {
+		tm_keys_free(keys);
+		return err;
+	}
+	(void)has_none(keys, settings, report, arg);
+	*out = keys;
+	return TM_OK;
 }
 
 void tm_keys_refresh(struct tm_keys *keys, tm_keys_report *report, void *arg)
 {
 	int64_t now_ms = tm_clock_mono_ms();
-	struct tm_keys_table table = {0};
-	struct stat now = {0};
 
 	if (!keys->path[0] || now_ms - keys->looked_ms < REFRESH_MS)
 		return;
 	keys->looked_ms = now_ms;
-	if (stat(keys->path, &now) != 0)
-		now = (struct stat){0};
-	if (same_file(&now, &keys->seen))
-		return;
-	/* Remembered even if it cannot be used: its mistakes are told once. */
-	if (tm_keys_file_read(keys->path, &table, &keys->seen, report, arg) == TM_OK) {
-		tm_keys_table_clear(&keys->table);
-		keys->table = table;
-	} else {
-		tell(report, arg,
-		     "the keys file was not taken: the keys read before stay in force");
-	}
+	if (look(keys, report, arg) != TM_OK)
+		tell(report, arg, "out of memory: the keys file is looked at again later");
 }
 
 static void fill_principal(struct tm_principal *out, const struct tm_keys_entry *entry)

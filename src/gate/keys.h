@@ -34,17 +34,29 @@ struct tm_keys;
 typedef void tm_keys_report(void *arg, const char *text);
 
 /*
- * Loads ADMIN_API_KEY, USER_API_KEY and auth.keys_file. settings is borrowed and must outlive it.
+ * Checks ADMIN_API_KEY, USER_API_KEY and auth.keys_file as the start of the program does, so that
+ * a mistake is seen by who made it.
  *
- * TM_OK and *out (tm_keys_free); TM_EINVAL mistakes, all reported; TM_ENOENT no key at all is
- * configured (reported, with what to do) and auth.mode is not off; TM_EIO, TM_ENOMEM.
+ * TM_OK; TM_EINVAL mistakes, all reported; TM_ENOENT no key at all is configured (reported, with
+ * what to do) and auth.mode is not off; TM_EIO the file cannot be read, reported; TM_ENOMEM.
+ */
+TM_CHECK enum tm_err tm_keys_check(const struct tm_settings *settings, tm_keys_report *report,
+				   void *arg);
+
+/*
+ * Loads the same for a process that serves. The file may have changed since the start, and one
+ * bad line must not end the service of all: the lines without a mistake count; of a file that
+ * cannot be read no key counts. settings is borrowed and must outlive it.
+ *
+ * TM_OK and *out (tm_keys_free), even without any key, what is wrong reported; TM_EINVAL a mistake
+ * in a key of the environment, reported; TM_ENOMEM.
  */
 TM_CHECK enum tm_err tm_keys_new(struct tm_keys **out, const struct tm_settings *settings,
 				 tm_keys_report *report, void *arg);
 void tm_keys_free(struct tm_keys *keys);
 
-/* Reads the keys file again if it has changed; looks at most every 5 s. A file with mistakes
- * changes nothing: the old keys stay, and report is told. */
+/* Reads the keys file again if it has changed, as tm_keys_new does, or could not be read; looks
+ * at most every 5 s. What is wrong is reported once. */
 void tm_keys_refresh(struct tm_keys *keys, tm_keys_report *report, void *arg);
 
 /*

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -193,28 +194,44 @@ static enum tm_err add(struct reader *reader, const struct tm_keys_entry *entry)
 	return TM_OK;
 }
 
+/* The next line, without its newline. *whole: false where it is too long, or holds a NUL. */
+static bool next_line(FILE *file, char line[TM_KEYS_LINE_BYTES + 1], bool *whole)
+{
+	size_t len = 0;
+	int c;
+
+	*whole = true;
+	while ((c = getc_unlocked(file)) != EOF && c != '\n') {
+		if (c == '\0' || len == TM_KEYS_LINE_BYTES)
+			*whole = false;
+		else
+			line[len++] = (char)c;
+	}
+	line[len] = '\0';
+	return c != EOF || len > 0;
+}
+
 static enum tm_err read_lines(struct reader *reader, FILE *file)
 {
-	char line[TM_KEYS_LINE_BYTES + 2];	/* newline and NUL */
+	char line[TM_KEYS_LINE_BYTES + 1];
 	struct tm_keys_entry entry;
+	bool whole;
 
-	while (fgets(line, sizeof(line), file)) {
-		size_t start = strspn(line, " \t\r\n");
+	while (next_line(file, line, &whole)) {
+		size_t start = strspn(line, " \t\r");
 
 		reader->line++;
-		if (!strchr(line, '\n') && !feof(file)) {
-			tell(reader, "the line is longer than %d bytes, or holds a NUL",
-			     TM_KEYS_LINE_BYTES);
-			reader->mistakes++;
-			return TM_OK;		/* no telling where the next one starts */
+		if (!whole) {
+			(void)MISTAKE(reader, "the line is longer than %d bytes, or holds a NUL",
+				      TM_KEYS_LINE_BYTES);
+			continue;
 		}
 		if (line[start] == '\0' || line[start] == '#')
 			continue;
 		if (!take_line(reader, line, &entry))
 			continue;
 		if (reader->table->count == TM_KEYS_FILE_MAX) {
-			tell(reader, "more than %d keys", TM_KEYS_FILE_MAX);
-			reader->mistakes++;
+			(void)MISTAKE(reader, "more than %d keys", TM_KEYS_FILE_MAX);
 			return TM_OK;
 		}
 		if (add(reader, &entry) != TM_OK)
@@ -231,52 +248,57 @@ static int by_id(const void *a, const void *b)
 	return order ? order : left->line - right->line;
 }
 
+/* Of lines with the same id the first counts: the others are mistakes. */
 static void sort(struct reader *reader)
 {
 	struct tm_keys_table *table = reader->table;
+	struct tm_keys_entry *entries = table->entries;
+	size_t kept = 0;
 
 	if (table->count > 0)
-		qsort(table->entries, table->count, sizeof(*table->entries), by_id);
-	for (size_t i = 1; i < table->count; i++) {
-		if (strcmp(table->entries[i].id, table->entries[i - 1].id) != 0)
+		qsort(entries, table->count, sizeof(*entries), by_id);
+	for (size_t i = 0; i < table->count; i++) {
+		if (kept == 0 || strcmp(entries[i].id, entries[kept - 1].id) != 0) {
+			entries[kept++] = entries[i];
 			continue;
-		reader->line = table->entries[i].line;
-		tell(reader, "key %s stands already in line %d", table->entries[i].id,
-		     table->entries[i - 1].line);
-		reader->mistakes++;
+		}
+		reader->line = entries[i].line;
+		(void)MISTAKE(reader, "key %s stands already in line %d", entries[i].id,
+			      entries[kept - 1].line);
 	}
+	table->count = kept;
 }
 
 /* Opens a regular file; a FIFO in its place would make a worker wait for ever. */
-static FILE *open_file(const struct reader *reader, struct stat *stat)
+static FILE *open_file(const struct reader *reader)
 {
 	int fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat stat;
 	FILE *file = NULL;
 
-	*stat = (struct stat){0};
-	if (fd < 0 || fstat(fd, stat) != 0)
+	if (fd < 0 || fstat(fd, &stat) != 0)
 		tell(reader, "cannot be read: %s", strerror(errno));
-	else if (!S_ISREG(stat->st_mode))
+	else if (!S_ISREG(stat.st_mode))
 		tell(reader, "is not a file");
 	else
 		file = fdopen(fd, "r");
 	if (!file && fd >= 0)
 		(void)close(fd);
+	if (file && stat.st_mode & S_IROTH)
+		tell(reader, "warning: everyone may read it (chmod o-r)");
 	return file;
 }
 
-enum tm_err tm_keys_file_read(const char *path, struct tm_keys_table *out, struct stat *stat,
-			      tm_keys_report *report, void *arg)
+enum tm_err tm_keys_file_read(const char *path, struct tm_keys_table *out, tm_keys_report *report,
+			      void *arg)
 {
 	struct tm_keys_table table = {0};
 	struct reader reader = {.path = path, .report = report, .arg = arg, .table = &table};
-	FILE *file = open_file(&reader, stat);
+	FILE *file = open_file(&reader);
 	enum tm_err err = TM_EIO;
 
 	if (!file)
 		return TM_EIO;
-	if (stat->st_mode & S_IROTH)
-		tell(&reader, "warning: everyone may read it (chmod o-r)");
 	err = read_lines(&reader, file);
 	if (err == TM_OK)
 		sort(&reader);
@@ -286,7 +308,7 @@ enum tm_err tm_keys_file_read(const char *path, struct tm_keys_table *out, struc
 		reader.line = 0;
 		tell(&reader, "cannot be read");
 	}
-	if (err == TM_OK) {
+	if (err == TM_OK || err == TM_EINVAL) {
 		*out = table;
 		table = (struct tm_keys_table){0};
 	}

@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #include "base/digest.h"
 #include "base/err.h"
@@ -29,13 +28,11 @@ struct tm_keys_table {
 /*
  * Reads a whole file.
  *
- * stat  what the file was when it was read; zeroed where it could not be opened
- *
- * TM_OK and *out (tm_keys_table_clear); TM_EINVAL mistakes, all reported; TM_EIO cannot be
- * read, reported; TM_ENOMEM.
+ * TM_OK and *out (tm_keys_table_clear); TM_EINVAL mistakes, all reported, and *out has the lines
+ * without one; TM_EIO cannot be read, reported; TM_ENOMEM.
  */
 TM_CHECK enum tm_err tm_keys_file_read(const char *path, struct tm_keys_table *out,
-				       struct stat *stat, tm_keys_report *report, void *arg);
+				       tm_keys_report *report, void *arg);
 void tm_keys_table_clear(struct tm_keys_table *table);
 
 /* The entry of a public id (TM_KEY_PUBLIC characters), or NULL. */

@@ -1,11 +1,13 @@
 """Who may call: keys of the environment and the keys file, permissions, refusal to start."""
 
-import os
 import re
+import signal
 import subprocess
 
 import pytest
 
+from lib.pool import built_ctl
+from lib.proc import wait_until
 from lib.site import ADMIN_KEY, USER_KEY
 
 TEXT = "A key opens a door, and a door that needs no key is a wall with a hole in it."
@@ -13,9 +15,7 @@ TEXT = "A key opens a door, and a door that needs no key is a wall with a hole i
 
 def new_key(program, *options):
     """textmillctl key new: (the key, its line)."""
-    ctl = os.environ.get("TEXTMILLCTL_BIN") or os.path.join(
-        os.path.dirname(os.environ.get("TEXTMILL_BIN", "build/textmill")), "textmillctl")
-    made = subprocess.run([ctl, "key", "new", *options], capture_output=True, text=True, check=True)
+    made = subprocess.run([built_ctl(), "key", "new", *options], capture_output=True, text=True, check=True)
     key = re.search(r"tm_[0-9A-Za-z]{12}_[0-9A-Za-z]{46}", made.stderr).group()
     assert key not in made.stdout
     return key, made.stdout
@@ -107,3 +107,77 @@ def test_refuses_to_start_without_a_good_key(program, workdir, env, words):
     assert all(word in ended.stderr for word in words), ended.stderr
     for value in env.values():
         assert value not in ended.stderr
+
+
+def replace_workers(one):
+    """Has all workers replaced; returns when as many new ones serve."""
+    before = set(one.pool.workers())
+    one.pool.signal(signal.SIGUSR1)
+    wait_until(lambda: len(one.pool.workers()) == one.workers
+               and not before & set(one.pool.workers()), "new workers")
+
+
+def test_a_spoilt_keys_file_costs_no_new_worker(site, program, workdir):
+    """Its good lines serve, and its bad ones are told; what was withdrawn stays so."""
+    key, line = new_key(program, "--user", "alice", "--permissions", "read")
+    gone, gone_line = new_key(program, "--user", "bob", "--permissions", "read")
+    keys = workdir.write("conf/keys", line + gone_line)
+    one = site(settings={"auth.keys_file": keys}, env={"USER_API_KEY": None, "ADMIN_API_KEY": None})
+    assert one.http.with_key(gone).get("/v1/operations").status == 200
+    workdir.write("conf/keys", line + gone_line.replace("permissions", "permission"))
+    replace_workers(one)
+    assert one.http.with_key(key).get("/v1/operations").status == 200
+    assert one.http.with_key(gone).get("/v1/operations").status == 401
+    assert f"{keys}:2: " in one.log
+    keys.unlink()
+    replace_workers(one)
+    assert one.http.get("/v1/health").status == 200
+    assert one.http.with_key(key).get("/v1/operations").status == 401
+    assert f"{keys}: cannot be read" in one.log and "before its first request" not in one.log
+
+
+def test_keys_of_the_environment_go_on_without_the_keys_file(site, program, workdir):
+    _, line = new_key(program, "--user", "alice", "--permissions", "read")
+    keys = workdir.write("conf/keys", line)
+    one = site(settings={"auth.keys_file": keys})
+    keys.unlink()
+    replace_workers(one)
+    assert one.http.get("/v1/operations").status == 200
+
+
+def test_a_spoilt_keys_file_costs_no_cgi_request(site, program, workdir):
+    key, line = new_key(program, "--user", "alice", "--permissions", "read")
+    keys = workdir.write("conf/keys", "nonsense\n" + line)
+    one = site(server="cgi", settings={"auth.keys_file": keys}, llm=False,
+               env={"USER_API_KEY": None, "ADMIN_API_KEY": None})
+    assert one.http.with_key(key).get("/v1/operations").status == 200
+    assert any(f"{keys}:1: " in text for _, text in one.dir.logs())
+
+
+@pytest.mark.parametrize("how", [["-t"], [], ["--jobs", "--once"]])
+def test_refuses_to_start_with_a_spoilt_keys_file(program, workdir, how):
+    keys = workdir.write("conf/keys", "# who may\nnonsense\n")
+    conf = workdir.write("conf/textmill.conf", f'listen = "{workdir}/run/textmill.sock"\n'
+                         f'auth {{ keys_file = "{keys}" }}\n')
+    ended = subprocess.run([program, "-c", conf, *how], env={"USER_API_KEY": USER_KEY},
+                           capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 1 and f"{keys}:2: " in ended.stderr
+
+
+@pytest.mark.parametrize("lines,env,words", [
+    ('pool { socket_group = "no-such-group" }', {}, "group"),
+    ('pool { socket_owner = "no-such-user" }', {}, "owner"),
+    ('pool { socket_mode = "9" }', {}, "mode"),
+    ('user = "no-such-user"', {}, "no-such-user"),
+    ('group = "no-such-group"', {}, "no-such-group"),
+    ("", {"USER_API_KEY": ""}, "no API key"),
+    ("", {"USER_API_KEY": "short"}, "USER_API_KEY"),
+])
+def test_both_programs_refuse_what_cannot_start(program, workdir, lines, env, words):
+    conf = workdir.write("conf/textmill.conf",
+                         f'listen = "{workdir}/run/textmill.sock"\n{lines}\n')
+    for command in ([program, "-t"], [program], [built_ctl(), "config", "test"]):
+        ended = subprocess.run([*command, "-c", conf], env={"USER_API_KEY": USER_KEY, **env},
+                               capture_output=True, text=True, timeout=20,
+                               stdin=subprocess.DEVNULL)
+        assert ended.returncode == 1 and words in ended.stderr, (command, ended.stderr)

@@ -156,23 +156,23 @@ Test(keys, bad_environment_keys_are_told_without_the_key)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		reports[0] = '\0';
 		settings.auth.user_key = bad[i];
-		cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_EINVAL);
+		cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EINVAL);
 		cr_assert_not_null(strstr(reports, "USER_API_KEY"));
 		cr_assert_null(strstr(reports, bad[i]));
 	}
 	settings.auth.user_key = admin_secret;
 	settings.auth.admin_key = admin_secret;
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_EINVAL);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EINVAL);
 }
 
 Test(keys, no_key_at_all_refuses_to_start)
 {
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_ENOENT);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_ENOENT);
 	cr_assert_not_null(strstr(reports, "ADMIN_API_KEY"));
 	write_file("# nobody yet\n");
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_ENOENT);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_ENOENT);
 	settings.auth.mode = TM_AUTH_OFF;
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_OK);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_OK);
 }
 
 Test(keys, line_of_a_key_is_read_back)
@@ -275,7 +275,7 @@ Test(keys, every_mistake_is_told_with_its_line)
 		(void)snprintf(text, sizeof(text), "# comment\n\n%s\n", cases[i].line);
 		(void)snprintf(where, sizeof(where), "%s:3: ", path);
 		write_file(text);
-		cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_EINVAL, "%s",
+		cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EINVAL, "%s",
 			     cases[i].line);
 		cr_assert_not_null(strstr(reports, cases[i].want), "%s: %s", cases[i].line, reports);
 		cr_assert_not_null(strstr(reports, where), "%s", reports);
@@ -288,7 +288,7 @@ Test(keys, all_mistakes_are_told_at_once)
 	char want[3][160];
 
 	write_file("bad\n" GOOD "\n" GOOD " # again\n\t\nbbbbbbbbbbbb sha256=1 user=u\n");
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_EINVAL);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EINVAL);
 	(void)snprintf(want[0], sizeof(want[0]), "%s:1: ", path);
 	(void)snprintf(want[1], sizeof(want[1]), "%s:3: key aaaaaaaaaaaa stands already in line 2",
 		       path);
@@ -304,17 +304,17 @@ Test(keys, over_long_line_is_a_mistake)
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	write_file(text);
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_EINVAL);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EINVAL);
 	cr_assert_not_null(strstr(reports, ":1: the line is longer"));
 }
 
 Test(keys, file_that_cannot_be_read_is_told)
 {
 	settings.auth.keys_file = path;
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_EIO);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EIO);
 	cr_assert_not_null(strstr(reports, path));
 	settings.auth.keys_file = dir;
-	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_EIO);
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EIO);
 }
 
 Test(keys, world_readable_file_is_warned_about)
@@ -347,34 +347,132 @@ Test(keys, changed_file_is_read_again_after_five_seconds)
 	cr_assert_str_eq(reports, "");
 }
 
-Test(keys, spoilt_file_changes_nothing_and_is_told_once)
+/* Seconds on the steady clock; the time of day stays before all expiries. */
+static void at_s(int64_t s)
 {
-	const struct tm_principal owner = {.user = "old", .permissions = TM_PERM_READ};
-	char key[TM_KEY_BYTES], line[1024];
+	tm_clock_fake(s * 1000000, 1700000000000);
+}
+
+/* A key of a user called user, and a file with its line between two bad ones. */
+static void write_spoilt(char key[TM_KEY_BYTES], const char *user)
+{
+	struct tm_principal owner = {.permissions = TM_PERM_READ};
+	char line[1024], text[4096], rest[2048];
+
+	(void)snprintf(owner.user, sizeof(owner.user), "%s", user);
+	make(key, line, sizeof(line), &owner);
+	memset(rest, 'x', sizeof(rest) - 1);
+	rest[sizeof(rest) - 1] = '\0';
+	(void)snprintf(text, sizeof(text), "nonsense\n%s\n%s" GOOD " hour=0\n", rest, line);
+	write_file(text);
+}
+
+Test(keys, serving_process_takes_the_good_lines_and_tells_the_others)
+{
+	char key[TM_KEY_BYTES];
 	struct tm_principal got;
 
-	tm_clock_fake(0, 1700000000000);
-	make(key, line, sizeof(line), &owner);
+	write_spoilt(key, "good");
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EINVAL);
+	reports[0] = '\0';
+	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_OK);
+	cr_assert_not_null(strstr(reports, ":1: the line starts with"), "%s", reports);
+	cr_assert_not_null(strstr(reports, ":2: the line is longer"), "%s", reports);
+	cr_assert_not_null(strstr(reports, ":4: hour is"), "%s", reports);
+	cr_assert_eq(tm_keys_find(keys, key, &got), TM_OK);
+	cr_assert_str_eq(got.user, "good");
+}
+
+Test(keys, of_two_lines_with_one_id_the_first_counts)
+{
+	const struct tm_principal first = {.user = "first", .permissions = TM_PERM_READ};
+	const struct tm_principal admin = {.user = "admin", .permissions = TM_PERM_ADMIN};
+	char key[TM_KEY_BYTES], other[TM_KEY_BYTES], text[2048];
+	struct tm_principal got;
+	size_t len;
+
+	make(key, text, sizeof(text), &first);
+	len = strlen(text);
+	make(other, text + len, sizeof(text) - len, &admin);
+	memcpy(text + len, key + 3, TM_KEY_PUBLIC);
+	memcpy(other + 3, key + 3, TM_KEY_PUBLIC);
+	write_file(text);
+	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_OK);
+	cr_assert_not_null(strstr(reports, "stands already in line 1"), "%s", reports);
+	cr_assert_eq(tm_keys_find(keys, key, &got), TM_OK);
+	cr_assert_eq(got.permissions, TM_PERM_READ);
+}
+
+Test(keys, serving_process_starts_with_no_key_at_all)
+{
+	struct tm_principal got;
+
+	write_file("# the last one has been withdrawn\n");
+	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_OK);
+	cr_assert_not_null(strstr(reports, "no API key is configured"));
+	cr_assert_eq(tm_keys_find(keys, "", &got), TM_DENIED);
+}
+
+Test(keys, of_an_unreadable_file_only_the_environment_counts)
+{
+	struct tm_principal got;
+
+	settings.auth.user_key = user_secret;
+	settings.auth.keys_file = path;
+	cr_assert_eq(tm_keys_check(&settings, note, NULL), TM_EIO);
+	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_OK);
+	cr_assert_not_null(strstr(reports, "cannot be read: No such file"), "%s", reports);
+	cr_assert_eq(tm_keys_find(keys, user_secret, &got), TM_OK);
+}
+
+Test(keys, spoilt_file_withdraws_keys_and_is_told_once)
+{
+	const struct tm_principal owner = {.user = "old", .permissions = TM_PERM_READ};
+	char old[TM_KEY_BYTES], key[TM_KEY_BYTES], line[1024];
+	struct tm_principal got;
+
+	at_s(0);
+	make(old, line, sizeof(line), &owner);
 	write_file(line);
 	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_OK);
-	write_file("nonsense\n");
+	write_spoilt(key, "new");
 	for (int i = 1; i < 4; i++) {
-		tm_clock_fake(i * (int64_t)6000000, 1700000000000);
+		at_s(6 * i);
 		tm_keys_refresh(keys, note, NULL);
+		cr_assert_eq(tm_keys_find(keys, old, &got), TM_DENIED);
 		cr_assert_eq(tm_keys_find(keys, key, &got), TM_OK);
-		cr_assert_eq(*reports != '\0', i >= 1);
 		if (i == 1)
 			cr_assert_not_null(strstr(reports, ":1: "));
 		else
 			cr_assert_str_eq(reports, "told");
 		(void)snprintf(reports, sizeof(reports), "told");
 	}
-	cr_assert_eq(unlink(path), 0);
-	tm_clock_fake(100000000, 1700000000000);
-	tm_keys_refresh(keys, note, NULL);
-	cr_assert_eq(tm_keys_find(keys, key, &got), TM_OK, "a file that went away locks out");
 	write_file("");
-	tm_clock_fake(200000000, 1700000000000);
+	at_s(100);
 	tm_keys_refresh(keys, note, NULL);
-	cr_assert_eq(tm_keys_find(keys, key, &got), TM_DENIED, "an empty file revokes");
+	cr_assert_eq(tm_keys_find(keys, key, &got), TM_DENIED, "an empty file withdraws");
+}
+
+Test(keys, file_that_went_away_withdraws_until_it_is_back)
+{
+	const struct tm_principal owner = {.user = "ann", .permissions = TM_PERM_READ};
+	char key[TM_KEY_BYTES], line[1024];
+	struct tm_principal got;
+
+	at_s(0);
+	make(key, line, sizeof(line), &owner);
+	write_file(line);
+	cr_assert_eq(tm_keys_new(&keys, &settings, note, NULL), TM_OK);
+	cr_assert_eq(unlink(path), 0);
+	for (int i = 1; i < 4; i++) {
+		at_s(6 * i);
+		tm_keys_refresh(keys, note, NULL);
+		cr_assert_eq(tm_keys_find(keys, key, &got), TM_DENIED);
+		cr_assert_eq(strstr(reports, "cannot be read") != NULL, i == 1, "%s", reports);
+		reports[0] = '\0';
+	}
+	write_file(line);
+	at_s(60);
+	tm_keys_refresh(keys, note, NULL);
+	cr_assert_eq(tm_keys_find(keys, key, &got), TM_OK);
 }

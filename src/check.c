@@ -1,0 +1,83 @@
+/*
+ * Settings that are well formed may still name what is not there: a group, a file, a key. Only
+ * the parts that use them can tell, so each is asked, and all that is wrong is told at once.
+ */
+#include "check.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "gate/keys.h"
+#include "pool/listen.h"
+
+struct check {
+	const struct tm_settings *settings;
+	tm_check_report *report;
+	void *arg;
+};
+
+/* A mistake; yields false. */
+TM_PRINTF(2, 3) static bool mistake(const struct check *self, const char *fmt, ...)
+{
+	char line[512];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	self->report(self->arg, line);
+	return false;
+}
+
+static bool check_listen(const struct check *self)
+{
+	const struct tm_settings *settings = self->settings;
+	const struct tm_listen listen = {
+		.address = settings->listen,
+		.mode = settings->pool.socket_mode,
+		.owner = settings->pool.socket_owner,
+		.group = settings->pool.socket_group,
+	};
+	bool good = true;
+	char why[128];
+
+	if (!*listen.address)
+		return true;
+	if (tm_listen_check(listen.address, why, sizeof(why)) != TM_OK)
+		good = mistake(self, "listen \"%s\": %s", listen.address, why);
+	if (tm_listen_check_access(&listen, why, sizeof(why)) != TM_OK)
+		good = mistake(self, "pool: %s", why);
+	return good;
+}
+
+static bool check_names(const struct check *self)
+{
+	const struct tm_settings *settings = self->settings;
+	bool good = true;
+
+	if (*settings->user && !getpwnam(settings->user))
+		good = mistake(self, "user \"%s\": no such user", settings->user);
+	if (*settings->group && !getgrnam(settings->group))
+		good = mistake(self, "group \"%s\": no such group", settings->group);
+	return good;
+}
+
+static bool check_keys(const struct check *self)
+{
+	enum tm_err err = tm_keys_check(self->settings, self->report, self->arg);
+
+	if (err == TM_ENOMEM)	/* all else is reported */
+		return mistake(self, "the keys cannot be read: %s", tm_err_text(err));
+	return err == TM_OK;
+}
+
+bool tm_check(const struct tm_settings *settings, tm_check_report *report, void *arg)
+{
+	const struct check self = {.settings = settings, .report = report, .arg = arg};
+	bool good = check_listen(&self);
+
+	good = check_names(&self) && good;
+	return check_keys(&self) && good;
+}
