@@ -97,6 +97,51 @@ static bool is_sanitized(void)
 #endif
 }
 
+/* What the linker has made of this program. */
+struct linked {
+	bool relro, now, stack_executable;
+};
+
+static void read_dynamic(const ElfW(Dyn) *entry, struct linked *out)
+{
+	for (; entry->d_tag != DT_NULL; entry++)
+		if (entry->d_tag == DT_BIND_NOW ||
+		    (entry->d_tag == DT_FLAGS && entry->d_un.d_val & DF_BIND_NOW) ||
+		    (entry->d_tag == DT_FLAGS_1 && entry->d_un.d_val & DF_1_NOW))
+			out->now = true;
+}
+
+/* The program itself comes first. It is asked, not the flags of the build: those may be lost. */
+static int read_linked(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct linked *out = arg;
+
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type == PT_GNU_RELRO)
+			out->relro = true;
+		else if (part->p_type == PT_GNU_STACK)
+			out->stack_executable = part->p_flags & PF_X;
+		else if (part->p_type == PT_DYNAMIC)
+			read_dynamic((const ElfW(Dyn) *)(info->dlpi_addr + part->p_vaddr), out);
+	}
+	return 1;
+}
+
+static void print_linked(void)
+{
+	struct linked linked = {.stack_executable = true};
+
+	(void)dl_iterate_phdr(read_linked, &linked);
+	(void)printf("  relocations    %s\n", !linked.relro ? "writable"
+					      : linked.now  ? "read-only"
+							    : "read-only in part");
+	(void)printf("  stack          %s\n",
+		     linked.stack_executable ? "executable" : "not executable");
+}
+
 /* A library's real file name carries its version. */
 static int print_library(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -128,6 +173,12 @@ static int print_version(void)
 #else
 	(void)printf("  PIE            off\n");
 #endif
+#if defined(__SSP__) || defined(__SSP_STRONG__) || defined(__SSP_ALL__)
+	(void)printf("  stack guard    on\n");
+#else
+	(void)printf("  stack guard    off\n");
+#endif
+	print_linked();
 	(void)printf("  sanitizers     %s\n", is_sanitized() ? "on" : "off");
 	(void)printf("  libraries\n");
 	(void)dl_iterate_phdr(print_library, NULL);
