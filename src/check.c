@@ -4,13 +4,20 @@
  */
 #include "check.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "gate/keys.h"
 #include "pool/listen.h"
+#include "pool/sandbox.h"
 
 struct check {
 	const struct tm_settings *settings;
@@ -64,6 +71,15 @@ static bool check_names(const struct check *self)
 	return good;
 }
 
+static bool check_log(const struct check *self)
+{
+	const char *target = self->settings->log.target;
+
+	if (tm_log_check(target) == TM_OK)
+		return true;
+	return mistake(self, "log.target \"%s\": cannot be opened: %s", target, strerror(errno));
+}
+
 static bool check_keys(const struct check *self)
 {
 	enum tm_err err = tm_keys_check(self->settings, self->report, self->arg);
@@ -73,11 +89,45 @@ static bool check_keys(const struct check *self)
 	return err == TM_OK;
 }
 
-bool tm_check(const struct tm_settings *settings, tm_check_report *report, void *arg)
+/* In a process that ends. */
+static bool check_keys_as_user(const struct check *self)
+{
+	const struct tm_settings *settings = self->settings;
+
+	if (tm_sandbox_become(settings->user, settings->group) != TM_OK)
+		return mistake(self, "cannot become user \"%s\"", settings->user);
+	if (check_keys(self))
+		return true;
+	return mistake(self, "the keys were read as user \"%s\", as workers do", settings->user);
+}
+
+static bool check_keys_in_child(const struct check *self)
+{
+	struct sigaction standard = {.sa_handler = SIG_DFL}, before;
+	int status = -1;
+	pid_t pid;
+
+	/* Where our starter has it ignored, no status would be left to ask for. */
+	sigemptyset(&standard.sa_mask);
+	(void)sigaction(SIGCHLD, &standard, &before);
+	pid = fork();
+	if (pid == 0)
+		_exit(check_keys_as_user(self) ? 0 : 1);
+	if (pid < 0)
+		(void)mistake(self, "cannot fork: %s", strerror(errno));
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	(void)sigaction(SIGCHLD, &before, NULL);
+	return status == 0;
+}
+
+bool tm_check(const struct tm_settings *settings, bool becomes, tm_check_report *report, void *arg)
 {
 	const struct check self = {.settings = settings, .report = report, .arg = arg};
-	bool good = check_listen(&self);
+	bool good = check_listen(&self), named = check_names(&self);
 
-	good = check_names(&self) && good;
+	good = check_log(&self) && named && good;
+	if (becomes && named && *settings->user && geteuid() == 0)
+		return check_keys_in_child(&self) && good;
 	return check_keys(&self) && good;
 }

@@ -222,7 +222,7 @@ static int run_config_test(const struct tm_ctl_command *command, int argc, char 
 	struct tm_settings settings = {0};
 	int status = load(command, argc, argv, &settings);
 
-	if (status == TM_CTL_DONE && !tm_check(&settings, on_report, NULL))
+	if (status == TM_CTL_DONE && !tm_check(&settings, true, on_report, NULL))
 		status = TM_CTL_FAILED;
 	if (status == TM_CTL_DONE) {
 		(void)printf("%s: the configuration is good\n",

@@ -246,7 +246,7 @@ static int run_pool(struct tm_settings *settings)
 	};
 	int status = EXIT_FAILURE;
 
-	if (!tm_check(settings, report, NULL) || !open_log(settings, settings->log.target))
+	if (!tm_check(settings, true, report, NULL) || !open_log(settings, settings->log.target))
 		return EXIT_FAILURE;
 	if (tm_http_init_main() != TM_OK) {
 		report(NULL, "cannot set up HTTP and TLS");
@@ -266,7 +266,7 @@ static int run_single(struct tm_settings *settings)
 	struct tm_child child = {.pipe_fd = -1};
 	int status = EXIT_FAILURE;
 
-	if (!open_log(settings, settings->log.target) || !tm_check(settings, report, to_log))
+	if (!open_log(settings, settings->log.target) || !tm_check(settings, false, report, to_log))
 		return EXIT_FAILURE;
 	if (tm_http_init_main() != TM_OK || tm_sandbox_worker() != TM_OK) {
 		tm_log(TM_LOG_ERROR, "cannot set up HTTP, or give up privileges");
@@ -284,7 +284,7 @@ static int run_jobs(struct tm_settings *settings, bool once)
 	struct tm_child child = {.pipe_fd = -1};
 	int status;
 
-	if (!open_log(settings, settings->log.target) || !tm_check(settings, report, to_log))
+	if (!open_log(settings, settings->log.target) || !tm_check(settings, true, report, to_log))
 		return EXIT_FAILURE;
 	if (tm_http_init_main() != TM_OK ||
 	    tm_sandbox_become(settings->user, settings->group) != TM_OK ||
@@ -405,7 +405,7 @@ static int test(const struct tm_settings *settings)
 {
 	const char *file = *settings->path ? settings->path : "(none, defaults)";
 
-	if (!tm_check(settings, report, NULL)) {
+	if (!tm_check(settings, true, report, NULL)) {
 		(void)fprintf(stderr, "textmill: configuration %s has mistakes\n", file);
 		return EXIT_FAILURE;
 	}

@@ -37,6 +37,7 @@ static const struct {
 static struct {
 	enum tm_log_level level;
 	bool syslog;
+	bool made;		/* the file was not there before */
 	int fd;
 	char target[TARGET_BYTES];
 	char request[REQUEST_BYTES];
@@ -54,47 +55,85 @@ static void use(int fd, bool to_syslog)
 		(void)close(state.fd);
 	state.fd = fd;
 	state.syslog = to_syslog;
+	state.made = false;
+}
+
+/* O_NONBLOCK: a FIFO that nobody reads must not hold a start, nor a full one a request. */
+static const int open_flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+static bool is_file(const char *target)
+{
+	return strcmp(target, "stderr") != 0 && strcmp(target, "syslog") != 0;
+}
+
+static enum tm_err check_name(const char *target)
+{
+	if (strlen(target) < TARGET_BYTES && (target[0] == '/' || !is_file(target)))
+		return TM_OK;
+	errno = target[0] == '/' ? ENAMETOOLONG : EINVAL;
+	return TM_EIO;
 }
 
 static enum tm_err open_target(const char *target)
 {
+	bool made;
 	int fd;
 
-	if (strcmp(target, "stderr") == 0) {
-		use(STDERR_FILENO, false);
+	if (!is_file(target)) {
+		bool to_syslog = strcmp(target, "syslog") == 0;
+
+		if (to_syslog)
+			openlog("textmill", LOG_PID, LOG_DAEMON);
+		use(STDERR_FILENO, to_syslog);
 		return TM_OK;
 	}
-	if (strcmp(target, "syslog") == 0) {
-		openlog("textmill", LOG_PID, LOG_DAEMON);
-		use(STDERR_FILENO, true);
-		return TM_OK;
-	}
-	if (target[0] != '/') {
-		errno = EINVAL;
-		return TM_EIO;
-	}
-	fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	fd = open(target, open_flags | O_CREAT | O_EXCL, 0640);
+	made = fd >= 0;
+	if (!made && errno == EEXIST)
+		fd = open(target, open_flags | O_CREAT, 0640);
 	if (fd < 0)
 		return TM_EIO;
 	use(fd, false);
+	state.made = made;
 	return TM_OK;
 }
 
 enum tm_err tm_log_open(const char *target, enum tm_log_level level)
 {
-	enum tm_err err;
-	size_t len = strlen(target);
-
-	if (len >= sizeof(state.target)) {
-		errno = ENAMETOOLONG;
+	if (check_name(target) != TM_OK || open_target(target) != TM_OK)
 		return TM_EIO;
-	}
-	err = open_target(target);
-	if (err != TM_OK)
-		return err;
-	memmove(state.target, target, len + 1);
+	memmove(state.target, target, strlen(target) + 1);
 	state.level = level;
 	return TM_OK;
+}
+
+/* A file that is not there yet can be made where its folder can be written to. */
+enum tm_err tm_log_check(const char *target)
+{
+	char folder[TARGET_BYTES];
+	int fd;
+
+	if (check_name(target) != TM_OK)
+		return TM_EIO;
+	if (!is_file(target))
+		return TM_OK;
+	fd = open(target, open_flags);
+	if (fd >= 0) {
+		(void)close(fd);
+		return TM_OK;
+	}
+	if (errno != ENOENT)
+		return TM_EIO;
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(target, '/') - target + 1),
+		       target);
+	return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) ? TM_EIO : TM_OK;
+}
+
+void tm_log_give(uid_t uid)
+{
+	/* Where it fails, the new user's own try to open it again will tell. */
+	if (state.made && fchown(state.fd, uid, (gid_t)-1) == 0)
+		state.made = false;
 }
 
 enum tm_err tm_log_reopen(void)

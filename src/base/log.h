@@ -12,16 +12,28 @@
 #ifndef TM_BASE_LOG_H
 #define TM_BASE_LOG_H
 
+#include <sys/types.h>
+
 #include "base/err.h"
 
 enum tm_log_level { TM_LOG_ERROR, TM_LOG_WARN, TM_LOG_INFO, TM_LOG_DEBUG };
 
 /*
  * Where lines go from now on: "stderr", "syslog", or a file's absolute path (opened for
- * append, mode 0640, O_CLOEXEC). TM_EIO: it cannot be opened, errno says why, and lines
- * keep going where they went. Before the first call: stderr, level info.
+ * append, mode 0640, O_CLOEXEC). A FIFO needs a reader. TM_EIO: it cannot be opened, errno says
+ * why, and lines keep going where they went. Before the first call: stderr, level info.
  */
 TM_CHECK enum tm_err tm_log_open(const char *target, enum tm_log_level level);
+
+/* Whether tm_log_open would take the target; makes no file. TM_OK; TM_EIO, errno says why. */
+TM_CHECK enum tm_err tm_log_check(const char *target);
+
+/*
+ * Gives the log file to the user that the process is about to become, who could not open it
+ * again otherwise. Only a file that tm_log_open made: whatever else the name leads to, such as a
+ * link in a folder of that user's, is not ours to give away.
+ */
+void tm_log_give(uid_t uid);
 
 /* Opens the same target again, after logrotate moved it. As tm_log_open. */
 TM_CHECK enum tm_err tm_log_reopen(void);
@@ -32,7 +44,7 @@ void tm_log_set_request(const char *request_id);
 /* True when a line of this level would be written: guards costly arguments. */
 int tm_log_enabled(enum tm_log_level level);
 
-/* Writes one line; a full disk or closed pipe loses the line, never the request. */
+/* Writes one line; a full disk, a full or closed pipe loses the line, never the request. */
 void tm_log(enum tm_log_level level, const char *fmt, ...) TM_PRINTF(2, 3);
 
 #endif

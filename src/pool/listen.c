@@ -330,18 +330,21 @@ enum tm_err tm_listen_open(const struct tm_listen *listen, int *fd)
 }
 
 /* Without the lock if need be: the folder may have become unreadable with our privileges. */
-void tm_listen_remove(const struct tm_listen *listen, int fd)
+enum tm_err tm_listen_remove(const struct tm_listen *listen, int fd)
 {
 	struct stat st;
-	int lock = -1;
+	int lock = -1, failed = 0, saved;
 
 	if (listen->address[0] != '/' || fd < 0 || bound.fd != fd)
-		return;
+		return TM_OK;
 	if (lock_folder(listen->address, &lock) != TM_OK)
 		lock = -1;
 	if (!lstat(listen->address, &st) && st.st_dev == bound.dev && st.st_ino == bound.ino)
-		(void)unlink(listen->address);
+		failed = unlink(listen->address);
+	saved = errno;
 	if (lock >= 0)
 		close(lock);
+	errno = saved;
 	bound.fd = -1;
+	return failed ? TM_EIO : TM_OK;
 }

@@ -26,7 +26,8 @@ TM_CHECK enum tm_err tm_listen_check_access(const struct tm_listen *listen, char
  */
 TM_CHECK enum tm_err tm_listen_open(const struct tm_listen *listen, int *fd);
 
-/* Removes the socket's path, if it is still the one this process bound. */
-void tm_listen_remove(const struct tm_listen *listen, int fd);
+/* Removes the socket's path, if it is still the one this process bound. TM_OK; TM_EIO it stays,
+ * errno says why: who became another user may have lost the right to its folder. */
+TM_CHECK enum tm_err tm_listen_remove(const struct tm_listen *listen, int fd);
 
 #endif

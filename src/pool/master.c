@@ -127,15 +127,23 @@ static void reap(struct master *self)
 				ended(self, &self->slots[i], status);
 }
 
+/* Its path may stay, where root made it in a folder of root's: refused all the same. */
+static void close_socket(struct master *self)
+{
+	if (tm_listen_remove(&self->listen, self->listen_fd) != TM_OK)
+		tm_log(TM_LOG_WARN, "the socket %s stays behind, unused until the next start: %s",
+		       self->pool->listen, strerror(errno));
+	close(self->listen_fd);
+	self->listen_fd = -1;
+}
+
 static void stop(struct master *self, int64_t patience_ms, const char *word)
 {
 	int64_t kill_at_ms = tm_clock_mono_ms() + patience_ms;
 
 	if (!self->stopping) {
 		tm_log(TM_LOG_INFO, "%s: stopping, %zu workers", word, living(self));
-		tm_listen_remove(&self->listen, self->listen_fd);
-		close(self->listen_fd);
-		self->listen_fd = -1;
+		close_socket(self);
 		self->kill_at_ms = kill_at_ms;
 		self->stopping = true;
 		if (patience_ms)
@@ -156,9 +164,11 @@ static void take_signals(struct master *self)
 	if (tm_sig_take(SIGHUP))
 		tm_log(TM_LOG_WARN, "SIGHUP ignored: a changed configuration needs a restart");
 	if (tm_sig_take(SIGUSR1) && !self->stopping) {
-		if (tm_log_reopen() != TM_OK)
-			tm_log(TM_LOG_ERROR, "cannot open the log again: %s", strerror(errno));
-		tm_log(TM_LOG_INFO, "SIGUSR1: log opened again, workers are replaced");
+		if (tm_log_reopen() == TM_OK)
+			tm_log(TM_LOG_INFO, "SIGUSR1: log opened again, workers are replaced");
+		else
+			tm_log(TM_LOG_ERROR, "SIGUSR1: cannot open the log again: %s; workers are "
+			       "replaced", strerror(errno));
 		signal_all(self, SIGUSR1);
 	}
 	(void)tm_sig_take(SIGCHLD);	/* workers are looked for in every round */
@@ -228,12 +238,15 @@ static enum tm_err open_up(struct master *self)
 		return err == TM_EEXIST ? TM_EEXIST : TM_EIO;
 
 	err = tm_sandbox_become(pool->user, pool->group);
-	if (err == TM_OK)
+	if (err == TM_OK) {
+		if (*pool->user && tm_log_reopen() != TM_OK)
+			tm_log(TM_LOG_WARN, "user \"%s\" cannot open the log again after SIGUSR1: "
+			       "%s", pool->user, strerror(errno));
 		return TM_OK;
+	}
 	tm_log(TM_LOG_ERROR, "cannot become user \"%s\", group \"%s\": %s", pool->user, pool->group,
 	       err == TM_DENIED ? "only root can" : tm_err_text(err));
-	tm_listen_remove(&self->listen, self->listen_fd);
-	close(self->listen_fd);
+	close_socket(self);
 	return TM_EIO;
 }
 

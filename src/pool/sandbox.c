@@ -14,6 +14,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 /* Above what the program has mapped when it starts to serve. Threads that resolve names map
  * stacks and heaps generously, so the bound is far above what a worker uses. */
 enum { MEMORY_EXTRA_BYTES = 1 << 30 };
@@ -62,6 +64,7 @@ enum tm_err tm_sandbox_become(const char *user, const char *group)
 		return err;
 	if (geteuid() != 0)
 		return geteuid() == who->pw_uid ? TM_OK : TM_DENIED;
+	tm_log_give(who->pw_uid);
 	if (initgroups(who->pw_name, gid) || setresgid(gid, gid, gid) ||
 	    setresuid(who->pw_uid, who->pw_uid, who->pw_uid))
 		return TM_EIO;

@@ -6,7 +6,7 @@
 
 /*
  * Becomes user and group for good, and makes sure of it. "" for user: stay who we are.
- * "" for group: the user's own.
+ * "" for group: the user's own. A log file that this process has made becomes the user's.
  *
  * TM_OK; TM_ENOENT no such user or group; TM_DENIED not root, and somebody else; TM_EIO.
  */

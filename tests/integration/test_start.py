@@ -1,11 +1,18 @@
 """How the program starts: what it was built with, what it refuses, whose its files become."""
 
+import os
+import signal
+import stat
 import subprocess
 
 import pytest
 
-from lib.pool import built_ctl, built_program
+from lib import fcgi
+from lib.pool import Pool, built_ctl, built_program, conf_text
+from lib.proc import ACCOUNT, wait_until
+from lib.site import USER_KEY
 
+as_root = pytest.mark.skipif(not ACCOUNT, reason="needs root, who gives its rights away")
 SANITIZED = b"__asan_init" in built_program().read_bytes()
 
 
@@ -26,3 +33,145 @@ def test_version_tells_how_the_program_is_hardened(program):
     said = {line[:16].strip(): line[16:].strip() for line in lines}
     assert said["relocations"] == "read-only" and said["stack"] == "not executable"
     assert said["stack guard"] == "on" and said["PIE"] == "on" and said["fortify"] != "off"
+
+
+def refusals(program, conf, env=None):
+    """What both tests of the configuration and a start say; all of them must refuse."""
+    for command in ([program, "-t"], [built_ctl(), "config", "test"], [program]):
+        ended = subprocess.run([*command, "-c", conf], env={"USER_API_KEY": USER_KEY, **(env or {})},
+                               capture_output=True, text=True, timeout=20,
+                               stdin=subprocess.DEVNULL)
+        assert ended.returncode == 1, command
+        yield ended.stderr
+
+
+# ---- the log
+
+
+@pytest.mark.parametrize("name,words", [
+    ("nosuch/textmill.log", "No such file"), ("run", "directory"), ("run/fifo", "No such device"),
+])
+def test_a_log_that_cannot_be_opened_is_refused(program, workdir, name, words):
+    os.mkfifo(workdir / "run" / "fifo")
+    conf = workdir.write("conf/textmill.conf", conf_text({
+        "listen": workdir / "run" / "textmill.sock", "log.target": workdir / name}))
+    for said in refusals(program, conf):
+        assert f"{workdir / name}" in said and words in said
+
+
+def test_a_test_of_the_configuration_makes_no_log(program, workdir):
+    log = workdir / "log" / "textmill.log"
+    conf = workdir.write("conf/textmill.conf", conf_text({
+        "listen": workdir / "run" / "textmill.sock", "log.target": log}))
+    for command in ([program, "-t"], [built_ctl(), "config", "test"]):
+        subprocess.run([*command, "-c", conf], env={"USER_API_KEY": USER_KEY}, check=True,
+                       capture_output=True, timeout=20)
+    assert not log.exists()
+
+
+# ---- started as root, to become another user
+
+
+@pytest.fixture
+def root_folder(workdir):
+    """A folder that the user may look into, and no more."""
+    path = workdir / "root"
+    path.mkdir(mode=0o755)
+    return path
+
+
+@pytest.fixture
+def root_pool(program, workdir):
+    """root_pool(settings={...}) -> lib.pool.Pool, started as root, with a user to become."""
+    started = []
+
+    def make(settings):
+        conf = workdir.write("conf/textmill.conf", conf_text({
+            "user": ACCOUNT.pw_name, "listen": workdir / "run" / "textmill.sock",
+            "log.target": workdir / "log" / "textmill.log",
+            "pool.workers_max": 1, "pool.job_workers": 0, **settings}))
+        pool = Pool(workdir, program, {"USER_API_KEY": USER_KEY}, conf, as_root=True)
+        pool.socket_path = settings.get("listen", pool.socket_path)
+        started.append(pool)
+        return pool.start()
+
+    yield make
+    for pool in started:
+        pool.stop()
+
+
+@as_root
+def test_keys_that_the_user_cannot_read_are_refused(program, workdir, root_folder):
+    keys = root_folder / "keys"
+    keys.write_text("# mine\n")
+    keys.chmod(0o600)
+    conf = workdir.write("conf/textmill.conf", conf_text({
+        "user": ACCOUNT.pw_name, "listen": workdir / "run" / "textmill.sock",
+        "auth.keys_file": keys}))
+    for said in refusals(program, conf):
+        assert f"{keys}: cannot be read: Permission denied" in said
+        assert f'as user "{ACCOUNT.pw_name}"' in said
+    assert not (workdir / "run" / "textmill.sock").exists()
+    keys.chmod(0o644)
+    subprocess.run([program, "-t", "-c", conf], env={"USER_API_KEY": USER_KEY}, check=True,
+                   capture_output=True, timeout=20)
+
+
+def replace_workers(pool):
+    """USR1, and waits until a new worker serves."""
+    before = set(pool.workers())
+    pool.signal(signal.SIGUSR1)
+    wait_until(lambda: pool.workers() and not before & set(pool.workers()), "a new worker")
+    assert fcgi.request(pool.socket_path).status == 200
+
+
+@as_root
+def test_the_log_is_the_users_and_is_opened_again(root_pool, workdir):
+    log = workdir / "log" / "textmill.log"
+    pool = root_pool({})
+    assert log.stat().st_uid == ACCOUNT.pw_uid and log.stat().st_mode & 0o777 == 0o640
+    log.rename(workdir / "log" / "textmill.log.1")
+    replace_workers(pool)
+    assert "log opened again" in log.read_text()
+
+
+@as_root
+def test_a_log_that_was_not_opened_again_is_not_said_to_be(root_pool, root_folder):
+    """The file that root made is the user's, but not its folder."""
+    log, moved = root_folder / "textmill.log", root_folder / "textmill.log.1"
+    pool = root_pool({"log.target": log})
+    assert "cannot open" not in log.read_text()
+    log.rename(moved)
+    replace_workers(pool)
+    assert "cannot open the log again: Permission denied" in moved.read_text()
+    assert "opened again," not in moved.read_text() and not log.exists()
+
+
+@as_root
+def test_a_log_of_others_is_told_at_the_start(root_pool, root_folder):
+    log = root_folder / "textmill.log"
+    log.touch(mode=0o640)
+    root_pool({"log.target": log})
+    wait_until(lambda: "cannot open the log again" in log.read_text(), "the warning")
+    assert log.stat().st_uid == 0
+
+
+@as_root
+def test_a_socket_in_the_users_folder_goes_with_the_pool(root_pool, workdir):
+    pool = root_pool({})
+    assert stat.S_ISSOCK(pool.socket_path.stat().st_mode)
+    pool.stop()
+    assert not pool.socket_path.exists()
+    assert "stays behind" not in (workdir / "log" / "textmill.log").read_text()
+
+
+@as_root
+def test_a_socket_in_roots_folder_stays_and_is_taken_over(root_pool, root_folder, workdir):
+    pool = root_pool({"listen": root_folder / "textmill.sock"})
+    pool.stop()
+    log = (workdir / "log" / "textmill.log").read_text()
+    assert f"the socket {pool.socket_path} stays behind" in log and "Permission denied" in log
+    pool.start()
+    assert fcgi.request(pool.socket_path).status == 200
+    pool.stop()
+    pool.socket_path.unlink()

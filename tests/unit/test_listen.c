@@ -150,7 +150,7 @@ Test(listen, socket_has_its_mode_whatever_the_umask)
 		cr_assert_eq(st.st_mode, S_IFSOCK | modes[i]);
 		cr_assert_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 		cr_assert_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
-		tm_listen_remove(&place.listen, fd);
+		cr_assert_eq(tm_listen_remove(&place.listen, fd), TM_OK);
 		close(fd);
 	}
 	cr_assert_eq(umask(0), 077, "the umask is as it was");
@@ -183,7 +183,7 @@ Test(listen, live_socket_is_left_alone_even_when_its_queue_is_full)
 	cr_assert_eq(tm_listen_open(&place.listen, &other), TM_EEXIST);
 	while (count)
 		close(clients[--count]);
-	tm_listen_remove(&place.listen, mine);
+	cr_assert_eq(tm_listen_remove(&place.listen, mine), TM_OK);
 	close(mine);
 	drop_place(&place);
 }
@@ -201,7 +201,7 @@ Test(listen, dead_socket_is_replaced)
 	client = connect_to(place.path);
 	cr_assert_geq(client, 0);
 	close(client);
-	tm_listen_remove(&place.listen, fd);
+	cr_assert_eq(tm_listen_remove(&place.listen, fd), TM_OK);
 	close(fd);
 	drop_place(&place);
 }
@@ -238,13 +238,13 @@ Test(listen, only_our_own_path_is_removed)
 
 	make_place(&place);
 	cr_assert_eq(tm_listen_open(&place.listen, &fd), TM_OK);
-	tm_listen_remove(&place.listen, -1);
+	cr_assert_eq(tm_listen_remove(&place.listen, -1), TM_OK);
 	cr_assert_eq(access(place.path, F_OK), 0);
 
 	cr_assert_eq(unlink(place.path), 0);
 	other = open(place.path, O_WRONLY | O_CREAT, 0600);
 	cr_assert_geq(other, 0);
-	tm_listen_remove(&place.listen, fd);
+	cr_assert_eq(tm_listen_remove(&place.listen, fd), TM_OK);
 	cr_assert_eq(access(place.path, F_OK), 0, "it is another's by now");
 	close(other);
 	close(fd);

@@ -224,6 +224,79 @@ Test(log, failed_open_leaves_the_lines_where_they_went)
 	cr_assert_not_null(strstr(read_file(path), "again"));
 }
 
+/* What a test of the configuration is told is what a start is told, and it leaves no file. */
+Test(log, check_says_what_open_says)
+{
+	static const struct {
+		const char *name;	/* below the folder, or all of it */
+		int error;		/* 0: good */
+	} cases[] = {
+		{"stderr", 0}, {"syslog", 0}, {"relative/log", EINVAL}, {"/log", 0}, {"/there", 0},
+		{"/no/log", ENOENT}, {"/folder", EISDIR}, {"/folder/", EISDIR}, {"/fifo", ENXIO},
+		{"/there/log", ENOTDIR},
+	};
+	char name[128];
+
+	(void)snprintf(name, sizeof(name), "%s/there", dir);
+	(void)fclose(fopen(name, "w"));
+	(void)snprintf(name, sizeof(name), "%s/folder", dir);
+	cr_assert_eq(mkdir(name, 0700), 0);
+	(void)snprintf(name, sizeof(name), "%s/fifo", dir);
+	cr_assert_eq(mkfifo(name, 0600), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum tm_err want = cases[i].error ? TM_EIO : TM_OK;
+
+		(void)snprintf(name, sizeof(name), "%s%s", cases[i].name[0] == '/' ? dir : "",
+			       cases[i].name);
+		errno = 0;
+		cr_assert_eq(tm_log_check(name), want, "%s", name);
+		if (want != TM_OK)
+			cr_assert_eq(errno, cases[i].error, "%s: %s", name, strerror(errno));
+		cr_assert(strcmp(cases[i].name, "/log") != 0 || access(name, F_OK) != 0);
+		cr_assert_eq(tm_log_open(name, TM_LOG_INFO), want, "%s", name);
+		if (want != TM_OK)
+			cr_assert_eq(errno, cases[i].error, "%s: %s", name, strerror(errno));
+	}
+}
+
+Test(log, full_fifo_loses_lines_and_holds_nobody)
+{
+	char text[1024];
+	int reader;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	cr_assert_geq(reader, 0);
+	cr_assert_eq(tm_log_open(path, TM_LOG_INFO), TM_OK);
+	for (int i = 0; i < 200; i++)	/* above what a pipe holds */
+		tm_log(TM_LOG_INFO, "%s", text);
+	(void)close(reader);
+}
+
+Test(log, only_a_file_of_our_own_making_is_given_away)
+{
+	struct stat info;
+	FILE *file;
+
+	if (geteuid() != 0)
+		cr_skip_test("only root gives files away");
+	file = fopen(path, "w");
+	cr_assert_not_null(file);
+	(void)fclose(file);
+	cr_assert_eq(tm_log_open(path, TM_LOG_INFO), TM_OK);
+	tm_log_give(1);
+	cr_assert_eq(stat(path, &info), 0);
+	cr_assert_eq(info.st_uid, 0, "it may be anybody's");
+
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(tm_log_reopen(), TM_OK);
+	tm_log_give(1);
+	cr_assert_eq(stat(path, &info), 0);
+	cr_assert_eq(info.st_uid, 1);
+}
+
 Test(log, child_logs_its_own_pid)
 {
 	char expected[64];
