@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/digest.h"
+#include "base/fds.h"
 #include "base/operation_conf.h"
 #include "base/settings.h"
 #include "check.h"
@@ -468,6 +469,8 @@ int main(int argc, char **argv)
 	const struct tm_ctl_command *command;
 	int used = 0;
 
+	if (tm_fds_fill() != TM_OK)
+		return TM_CTL_FAILED;	/* and nowhere to say so */
 	if (argc < 2) {
 		print_commands(stderr, "");
 		return TM_CTL_USAGE;

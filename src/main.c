@@ -23,6 +23,7 @@
 
 #include "api/app.h"
 #include "base/digest.h"
+#include "base/fds.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "io/cgi.h"
@@ -455,6 +456,8 @@ int main(int argc, char **argv)
 	struct options options = {0};
 	int status;
 
+	if (tm_fds_fill() != TM_OK)
+		return EXIT_FAILURE;	/* and nowhere to say so */
 	sigemptyset(&ignored.sa_mask);
 	(void)sigaction(SIGPIPE, &ignored, NULL);
 	if (getenv("GATEWAY_INTERFACE") && !tm_fcgi_is_listener(STDIN_FILENO))

@@ -9,7 +9,7 @@ import pytest
 
 from lib import fcgi
 from lib.pool import Pool, built_ctl, built_program, conf_text
-from lib.proc import ACCOUNT, wait_until
+from lib.proc import ACCOUNT, accepts, wait_until
 from lib.site import USER_KEY
 
 as_root = pytest.mark.skipif(not ACCOUNT, reason="needs root, who gives its rights away")
@@ -43,6 +43,43 @@ def refusals(program, conf, env=None):
                                stdin=subprocess.DEVNULL)
         assert ended.returncode == 1, command
         yield ended.stderr
+
+
+# ---- closed standard descriptors
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_pool_serves_with_descriptors_closed(program, workdir, closed):
+    address = workdir / "run" / "textmill.sock"
+    conf = workdir.write("conf/textmill.conf", conf_text({"listen": address}))
+    pool = subprocess.Popen(["sh", "-c", f'exec "$0" -c "$1" {closed}', program, conf],
+                            env={"USER_API_KEY": USER_KEY})
+    try:
+        wait_until(lambda: accepts(address), "the listener")
+        assert fcgi.request(address).status == 200
+        if ACCOUNT:    # others may not look
+            files = [os.readlink(f"/proc/{pool.pid}/fd/{fd}") for fd in range(3)]
+            assert not any(file.startswith("socket") for file in files), files
+    finally:
+        pool.terminate()
+        assert pool.wait(timeout=20) == 0
+
+
+def test_a_cgi_without_standard_input_is_answered(program, workdir):
+    conf = workdir.write("conf/textmill.conf", "")
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$0" <&-', program], capture_output=True, text=True, timeout=20,
+        env={"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "POST", "CONTENT_LENGTH": "10",
+             "CONTENT_TYPE": "application/json", "PATH_INFO": "/v1/process",
+             "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_X_API_KEY": USER_KEY, "USER_API_KEY": USER_KEY,
+             "TEXTMILL_CONF": str(conf)})
+    assert ended.stdout.startswith("Status: 400"), (ended.stdout, ended.stderr)
+
+
+def test_output_that_is_lost_is_no_success():
+    ended = subprocess.run(["sh", "-c", 'exec "$0" key new >&-', built_ctl()],
+                           capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1 and "cannot write" in ended.stderr
 
 
 # ---- the log
