@@ -220,6 +220,25 @@ static void keep(struct master *self)
 	}
 }
 
+static enum tm_err give_up_rights(const struct tm_pool *pool)
+{
+	enum tm_err err = tm_sandbox_become(pool->user, pool->group);
+
+	if (err != TM_OK) {
+		tm_log(TM_LOG_ERROR, "cannot become user \"%s\", group \"%s\": %s", pool->user,
+		       pool->group, err == TM_DENIED ? "only root can" : tm_err_text(err));
+		return err;
+	}
+	if (tm_sandbox_hide() != TM_OK) {
+		tm_log(TM_LOG_ERROR, "cannot forbid core dumps: %s", strerror(errno));
+		return TM_EIO;
+	}
+	if (*pool->user && tm_log_reopen() != TM_OK)
+		tm_log(TM_LOG_WARN, "user \"%s\" cannot open the log again after SIGUSR1: %s",
+		       pool->user, strerror(errno));
+	return TM_OK;
+}
+
 /* Binds and gives up root; each failure has its own words, as this is what a sysadmin reads. */
 static enum tm_err open_up(struct master *self)
 {
@@ -237,15 +256,8 @@ static enum tm_err open_up(struct master *self)
 	if (err != TM_OK)
 		return err == TM_EEXIST ? TM_EEXIST : TM_EIO;
 
-	err = tm_sandbox_become(pool->user, pool->group);
-	if (err == TM_OK) {
-		if (*pool->user && tm_log_reopen() != TM_OK)
-			tm_log(TM_LOG_WARN, "user \"%s\" cannot open the log again after SIGUSR1: "
-			       "%s", pool->user, strerror(errno));
+	if (give_up_rights(pool) == TM_OK)
 		return TM_OK;
-	}
-	tm_log(TM_LOG_ERROR, "cannot become user \"%s\", group \"%s\": %s", pool->user, pool->group,
-	       err == TM_DENIED ? "only root can" : tm_err_text(err));
 	close_socket(self);
 	return TM_EIO;
 }

@@ -96,12 +96,17 @@ static int bound_memory(void)
 	return setrlimit(RLIMIT_AS, &limit);
 }
 
-enum tm_err tm_sandbox_worker(void)
+/* The limit alone does not count where cores are piped to a program (core(5)). */
+enum tm_err tm_sandbox_hide(void)
 {
 	struct rlimit none = {0, 0};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || setrlimit(RLIMIT_CORE, &none) ||
-	    bound_memory())
+	return setrlimit(RLIMIT_CORE, &none) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ? TM_EIO : TM_OK;
+}
+
+enum tm_err tm_sandbox_worker(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || bound_memory())
 		return TM_EIO;
-	return TM_OK;
+	return tm_sandbox_hide();
 }

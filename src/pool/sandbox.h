@@ -12,8 +12,15 @@
  */
 TM_CHECK enum tm_err tm_sandbox_become(const char *user, const char *group);
 
-/* For a worker of any shape: no way to new privileges, no core dump (requests and keys are in
- * memory), and a bound on memory, as libfcgi believes lengths up to 2 GiB. TM_OK, TM_EIO. */
+/*
+ * For the master as well, who has the keys in memory: no core dump, neither on the disk nor to a
+ * program. After tm_sandbox_become. Its memory, descriptors and environment in /proc are root's
+ * from then on: processes of the same user can neither read nor trace it. TM_OK, TM_EIO.
+ */
+TM_CHECK enum tm_err tm_sandbox_hide(void);
+
+/* For a worker of any shape: tm_sandbox_hide, no way to new privileges, and a bound on memory, as
+ * libfcgi believes lengths up to 2 GiB. TM_OK, TM_EIO. */
 TM_CHECK enum tm_err tm_sandbox_worker(void);
 
 #endif

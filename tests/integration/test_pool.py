@@ -13,7 +13,7 @@ import pytest
 from lib import fcgi
 from lib.llm import Step
 from lib.pool import built_program
-from lib.proc import accepts, free_port, wait_until
+from lib.proc import accepts, free_port, memory_kib, wait_until
 from lib.site import USER_KEY
 
 TEXT = "A pool of workers is only as good as the worst thing that a client can do to one of them."
@@ -214,21 +214,16 @@ def test_private_memory_is_flat(site):
                                   HTTP_X_API_KEY=USER_KEY)
             assert answer.status == 200
 
-    def private_kib():
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        return sum(int(line.split()[1]) for line in text.splitlines()
-                   if line.startswith(("Private_Clean", "Private_Dirty")))
-
     serve(500)
-    first = private_kib()
-    serve(4000)    # pages shared with the master come and go; a leak of 50 bytes would show
-    assert private_kib() <= first + 160
+    first = memory_kib(pid)
+    serve(4000)    # a leak of 50 bytes would show
+    assert memory_kib(pid) <= first + 160
     large = json.dumps({"text": "x" * 900_000, "operation": "summarize"}).encode()
     for _ in range(10):
         assert fcgi.request(one.pool.socket_path, "POST", "/v1/process", large,
                             HTTP_X_API_KEY=USER_KEY).status == 422
     serve(10)
-    assert private_kib() <= first + 256
+    assert memory_kib(pid) <= first + 256
 
 
 @pytest.mark.soak
@@ -241,7 +236,5 @@ def test_private_memory_is_flat_over_100000_cached_requests(site):
         assert fcgi.request(one.pool.socket_path, "POST", "/v1/process", BODY,
                             HTTP_X_API_KEY=USER_KEY).status == 200
         if count % 10_000 == 0:
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            figures.append(sum(int(line.split()[1]) for line in text.splitlines()
-                               if line.startswith(("Private_Clean", "Private_Dirty"))))
+            figures.append(memory_kib(pid))
     assert figures[-1] <= figures[1] + 64, figures

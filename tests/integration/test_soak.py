@@ -4,17 +4,11 @@ import time
 
 import pytest
 
-from lib.proc import children_of
+from lib.proc import children_of, memory_kib
 from lib.site import ADMIN_KEY
 
 TEXT = "The river carries the boats {} miles to the sea, and the tide brings them home again."
-GROWTH_KIB = 256    # that a worker's private memory may differ by
-
-
-def private_kib(pid):
-    """Memory that is this process' alone."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-        return sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
+GROWTH_KIB = 256    # that a worker's memory may differ by
 
 
 @pytest.mark.soak
@@ -35,7 +29,7 @@ def test_workers_live_on_and_do_not_grow(request, site):
             assert here.process("x" * 1000000, http=http).status == 422
         count += 1
         if warm is None and time.monotonic() > begin + seconds / 4:
-            warm = [private_kib(pid) for pid in workers]
+            warm = [memory_kib(pid) for pid in workers]
     assert children_of(here.pool.pid) == workers
-    grown = [private_kib(pid) - before for pid, before in zip(workers, warm)]
+    grown = [memory_kib(pid) - before for pid, before in zip(workers, warm)]
     assert max(grown) < GROWTH_KIB, f"{count} requests: {warm} KiB grew by {grown}"

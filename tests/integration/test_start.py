@@ -4,12 +4,13 @@ import os
 import signal
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from lib import fcgi
-from lib.pool import Pool, built_ctl, built_program, conf_text
-from lib.proc import ACCOUNT, accepts, wait_until
+from lib.pool import Jobs, Pool, built_ctl, built_program, conf_text
+from lib.proc import ACCOUNT, Daemon, accepts, wait_until
 from lib.site import USER_KEY
 
 as_root = pytest.mark.skipif(not ACCOUNT, reason="needs root, who gives its rights away")
@@ -43,6 +44,59 @@ def refusals(program, conf, env=None):
                                stdin=subprocess.DEVNULL)
         assert ended.returncode == 1, command
         yield ended.stderr
+
+
+# ---- what a process hides
+
+
+def is_hidden(pid):
+    """Not dumpable, seen from outside: what ptrace guards in /proc is root's (proc(5)). As the
+    tests' servers never run as root, that is nobody's else."""
+    return Path(f"/proc/{pid}/environ").stat().st_uid == 0
+
+
+def test_master_and_workers_leave_no_core(site):
+    one = site(server=None, workers=1, llm=False, settings={"pool.job_workers": 1})
+    assert len(one.pool.await_workers(2)) == 2
+    wait_until(lambda: all(map(is_hidden, [one.pool.pid, *one.pool.workers()])), "no core")
+    with open(f"/proc/{one.pool.workers()[0]}/limits", encoding="ascii") as limits:
+        assert any(line.split()[4:6] == ["0", "0"] for line in limits if "core file" in line)
+
+
+def test_a_worker_on_fd_0_leaves_no_core(fd0_worker):
+    worker = fd0_worker(env={"USER_API_KEY": USER_KEY})
+    assert fcgi.request(worker.socket_path).status == 200
+    assert is_hidden(worker.pid)
+
+
+def test_a_job_worker_of_its_own_leaves_no_core(program, workdir):
+    conf = workdir.write("conf/textmill.conf", conf_text(
+        {"redis.url": f"unix://{workdir}/run/none.sock"}))
+    jobs = Jobs(workdir, program, {"USER_API_KEY": USER_KEY}, conf).start()
+    try:
+        wait_until(lambda: is_hidden(jobs.pid), "no core")
+    finally:
+        jobs.stop()
+
+
+def test_a_cgi_leaves_no_core(program, workdir):
+    """Seen while it waits for its body."""
+    conf = workdir.write("conf/textmill.conf", "")
+    cgi = Daemon(workdir)
+    body, ours = os.pipe()
+    cgi.spawn([program], {
+        "GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "POST", "CONTENT_LENGTH": "2",
+        "CONTENT_TYPE": "application/json", "PATH_INFO": "/v1/process", "USER_API_KEY": USER_KEY,
+        "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_X_API_KEY": USER_KEY, "TEXTMILL_CONF": str(conf),
+    }, stdin=body)
+    os.close(body)
+    try:
+        wait_until(lambda: is_hidden(cgi.pid), "no core")
+    finally:
+        os.write(ours, b"{}")
+        os.close(ours)
+        cgi.process.wait(20)
+    assert "Status: 4" in cgi.errors()
 
 
 # ---- closed standard descriptors

@@ -7,9 +7,16 @@ from pathlib import Path
 from .proc import wait_until
 
 
+def _lives_in(process, needle):
+    where = os.fsencode(os.readlink(process / "cwd"))
+    return where == needle or where.startswith(needle + b"/") \
+        or needle in process.joinpath("environ").read_bytes()
+
+
 def processes_of(directory):
     """(pid, command line) of each process that has to do with a directory: by its command line,
-    environment or working directory. A zombie counts as gone."""
+    environment or working directory. A zombie counts as gone. Of textmill only root may see more
+    than the command line: for others a worker that was given nothing on it is not found."""
     needle = os.fsencode(str(directory))
     found = []
     for entry in Path("/proc").iterdir():
@@ -19,9 +26,7 @@ def processes_of(directory):
             if entry.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 continue
             cmdline = entry.joinpath("cmdline").read_bytes()
-            where = os.fsencode(os.readlink(entry / "cwd"))
-            if needle in cmdline or where == needle or where.startswith(needle + b"/") \
-                    or needle in entry.joinpath("environ").read_bytes():
+            if needle in cmdline or _lives_in(entry, needle):
                 words = cmdline.replace(b"\0", b" ").decode(errors="replace")
                 found.append((int(entry.name), words))
         except OSError:
