@@ -91,13 +91,20 @@ int tm_ctl_breaker_list(const struct tm_ctl_command *command, int argc, char **a
 {
 	struct ctl ctl = {0};
 	int status = start(command, argc, argv, false, &ctl);
+	size_t shown = 0;
 
 	for (size_t i = 0; status == TM_CTL_DONE && i < ctl.settings.providers_count; i++) {
-		if (ctl.settings.providers[i].kind != TM_PROVIDER_EXTRACTIVE)
-			print_provider(&ctl, &ctl.settings.providers[i]);
+		if (ctl.settings.providers[i].kind == TM_PROVIDER_EXTRACTIVE)
+			continue;
+		print_provider(&ctl, &ctl.settings.providers[i]);
+		shown++;
 		if (!tm_redis_up(ctl.redis))
 			status = fail("Redis is away", tm_redis_error(ctl.redis));
 	}
+	/* One of a service's environment is not in ours. */
+	if (status == TM_CTL_DONE && shown == 0)
+		(void)fputs("textmillctl: no provider is configured, in the file or in the "
+			    "environment of this command\n", stderr);
 	end(&ctl);
 	return status == TM_CTL_DONE ? tm_ctl_finish_output() : status;
 }

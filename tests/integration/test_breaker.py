@@ -270,6 +270,12 @@ def test_the_command_lists_and_resets(site):
     assert ctl(one, "breaker", "reset", "nobody").returncode != 0
 
 
+def test_the_command_says_that_no_provider_is_configured(shared_site):
+    listed = ctl(shared_site(server=None, workers=1, llm=False), "breaker", "list")
+    assert (listed.returncode, listed.stdout) == (0, "")
+    assert "no provider is configured" in listed.stderr
+
+
 def test_every_change_of_state_is_in_the_log_once(site):
     one = opened(site(settings={**FREE, "breaker.recovery": "500ms"}))
     one.llm.always = None
