@@ -47,19 +47,22 @@ static bool next_line(struct tm_run_input *input, size_t *len)
 static int check_line(struct tm_run_input *input, size_t len)
 {
 	struct tm_json *json = NULL;
-	const char *wrong = "no JSON object";
+	const char *wrong = "no JSON object", *fault;
 	enum tm_err err;
 	bool good;
 
 	if (len > TM_RUN_BYTES)
 		return tm_run_say(input->screen, "%s:%zu: too long: %zu bytes, not at most %d",
 				  input->path, input->place.line, len, TM_RUN_BYTES);
-	err = tm_json_parse(input->text, len, TM_RUN_DEPTH, &json);
+	err = tm_json_receive((struct tm_json_source){input->text, len, TM_RUN_DEPTH}, &json,
+			      &fault);
 	good = err == TM_OK && tm_json_kind(json) == TM_JSON_OBJECT_KIND;
 	tm_json_free(json);
 	if (good)
 		return TM_CTL_DONE;
-	if (err == TM_EUTF8)
+	if (fault)
+		wrong = fault;
+	else if (err == TM_EUTF8)
 		wrong = "not UTF-8";
 	else if (err == TM_ESIZE)
 		wrong = "nested too deeply";

@@ -11,7 +11,7 @@
 struct tm_app;
 
 /* settings is borrowed and must outlive it. TM_OK and *out (tm_app_free); TM_ENOMEM; TM_EINVAL
- * or TM_ENOENT for the keys (logged). Does not need Redis or the LLM to be there. */
+ * a key of the environment is not good (logged). Does not need Redis or the LLM to be there. */
 TM_CHECK enum tm_err tm_app_new(struct tm_app **out, const struct tm_settings *settings);
 void tm_app_free(struct tm_app *app);
 

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "flow/idempotency.h"
 
-enum { LOCK_GRACE_MS = 5000, AGAIN_MS = 1000, HEADERS_MAX = 1024 };
+enum { LOCK_GRACE_MS = 5000, AGAIN_MS = 1000, HEADERS_MAX = 8 * 1024 };
 
 static const char field[] = "Idempotency-Key";
 
