@@ -42,8 +42,9 @@ static void answer(int fd)
 		"\"assistant\",\"content\":\"The mill ground the grain of the valley.\"}}],"
 		"\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":8,\"total_tokens\":108}}";
 	char text[sizeof(body) + 128];
-	int len = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-			   "Content-Length: %zu\r\n\r\n%s", sizeof(body) - 1, body);
+	int len = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+			   "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+			   sizeof(body) - 1, body);
 
 	connections[fd].len = 0;
 	connections[fd].due_ms = 0;

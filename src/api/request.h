@@ -17,7 +17,7 @@ struct tm_request {
 	struct tm_arena *arena;			/* lives as long as the request */
 	const struct tm_settings *settings;	/* the process', or local */
 	struct tm_settings local;		/* a copy with the location's overrides */
-	const char *overrides;			/* these: "NAME=value" and a NUL each; in the arena */
+	const char *overrides;			/* these: "NAME=value" and a NUL each; arena */
 	size_t overrides_len;
 
 	const char *method;

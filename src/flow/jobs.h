@@ -2,11 +2,10 @@
  * Asynchronous batches: accepted in one step, worked on item by item by whichever job worker is
  * free, finished whatever dies on the way.
  *
- * Items wait in a Redis stream with a consumer group. An item in a worker's hand is pending in
- * the group; its worker renews it every second, and one that is silent for jobs.claim_after
- * loses it to another. Whoever finishes first is the item's result; who comes later changes
- * nothing. Items that may not run yet (the LLM quota is used up, the batch has its share of
- * workers) are put aside and come back by themselves.
+ * Items wait in a Redis stream with a consumer group. An item in a worker's hand is pending in the
+ * group; its worker renews it every second, and loses it to another when silent for
+ * jobs.claim_after. Whoever finishes first is the item's result; who comes later changes nothing.
+ * Items that may not run yet (no LLM quota, no place) are put aside and come back.
  *
  *   <prefix>jobs             the stream: b the batch's claim, i the item's index
  *   <prefix>jobs:later       items put aside, by the time they are due
@@ -21,10 +20,8 @@
  *     :running   indexes in a worker's hand, with the time their leases lapse
  *     :parked    indexes put aside for want of a place (batch.concurrency)
  *
- * An item over which workers die is poison after jobs.deliveries_max deaths. A death that may have
- * another cause is not held against it: whenever another item that was lost with its worker
- * completes, workers are being killed, and every item that was begun by then may be lost once more.
- * From the second death on it rests before it is tried again, by jobs.claim_after more each time.
+ * An item over which workers die is poison after jobs.deliveries_max deaths, those not counted that
+ * others which were lost likewise and then completed show to have another cause (job_take.lua).
  *
  * The stream and a batch's keys lie in different slots and are changed together: this needs one
  * Redis, with or without Sentinel, no Cluster. Redis 6.2 or newer.
@@ -42,7 +39,6 @@
 #include "gate/keys.h"
 
 struct tm_redis;
-struct tm_reply;
 
 enum { TM_JOB_ENTRY_BYTES = 48, TM_JOB_WORKER_BYTES = 64 };
 
@@ -69,8 +65,8 @@ struct tm_job_item {
  * Accepts a batch. life and bounds are settings' (jobs.*). All borrowed.
  *
  * TM_OK accepted and safe, now or, *before, earlier with the same token; TM_EEXIST the id is taken,
- * TM_DENIED too much waits already: nothing was done. TM_ETIME, TM_EIO, TM_EPROTO Redis failed now, and may
- * have accepted it or not; TM_EUNAVAIL Redis is away, TM_ENOMEM: nothing was done.
+ * TM_DENIED too much waits already: nothing was done. TM_ETIME, TM_EIO, TM_EPROTO Redis failed now
+ * and may have accepted it; TM_EUNAVAIL Redis is away, TM_ENOMEM: nothing was done.
  */
 TM_CHECK enum tm_err tm_jobs_submit(struct tm_redis *redis, const struct tm_settings *settings,
 				    struct tm_arena *arena, const struct tm_job_batch *batch,
@@ -100,8 +96,8 @@ struct tm_job {
 /* Takes the next item. TM_OK; TM_ENOENT none to be had now; else Redis' trouble, or TM_ENOMEM. */
 TM_CHECK enum tm_err tm_jobs_take(struct tm_jobs *jobs, struct tm_arena *arena, struct tm_job *out);
 
-/* To be called before the work: from here on the worker's death is held against the item. And it
- * is still worked on. Neither waits. */
+/* The work begins: from here on the worker's death is held against the item. And: it goes on.
+ * Neither waits. */
 void tm_jobs_begin(struct tm_jobs *jobs, const struct tm_job *job);
 void tm_jobs_renew(struct tm_jobs *jobs, const struct tm_job *job);
 
@@ -112,7 +108,6 @@ TM_CHECK enum tm_err tm_jobs_finish(struct tm_jobs *jobs, const struct tm_job *j
 
 /*
  * It cannot run now and comes back after delay_ms.
- *
  * why  "llm_quota", "llm_unavailable": the batch says so, and none of its items runs before;
  *      "": this item alone waits
  *

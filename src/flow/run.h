@@ -1,8 +1,7 @@
 /*
  * One run of a text, shared by the files that move it on: process.c (the way of one), batch.c
- * (of many at once), miss.c (who asks the LLM), ask.c (the asking and what comes of it),
- * fallback.c (what stands in when no LLM answers). Queueing and reading are separate steps, so
- * that the questions of many runs share a round trip. Private to flow.
+ * (of many at once), miss.c (who asks the LLM), ask.c (the asking and what comes of it), fallback.c
+ * (what stands in). Queueing and reading are separate, so that many runs share a round trip.
  */
 #ifndef TM_FLOW_RUN_H
 #define TM_FLOW_RUN_H
@@ -105,7 +104,7 @@ void tm_run_fill_call(struct tm_run *run, struct tm_call *call);
 void tm_run_fill_limits(struct tm_run *run, struct tm_call_limits *limits);
 void tm_run_take_call(struct tm_run *run, const struct tm_call *call);
 
-/* Settles a run that has called: the answer is stored, or the failure told, and the lock freed.
+/* Settles a run that has called: stores the answer, or tells the failure, and frees the lock.
  * wait: until Redis says that it has stored; else it is only sent. */
 void tm_run_settle(struct tm_run *run, bool wait);
 

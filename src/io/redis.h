@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "io/redis_reply.h"
 
 struct tm_redis;
 
@@ -28,24 +29,6 @@ struct tm_redis_conf {
 /* Makes the handle; connects at first use. Strings are copied. TM_OK, TM_ENOMEM, TM_EINVAL. */
 TM_CHECK enum tm_err tm_redis_new(struct tm_redis **out, const struct tm_redis_conf *conf);
 void tm_redis_free(struct tm_redis *redis);
-
-enum tm_reply_kind {
-	TM_REPLY_NIL,
-	TM_REPLY_INT,
-	TM_REPLY_TEXT,	/* bulk or status */
-	TM_REPLY_ARRAY,
-	TM_REPLY_ERROR	/* Redis' own words in text */
-};
-
-/* One answer. Borrowed from the pipeline until tm_redis_end. */
-struct tm_reply {
-	enum tm_reply_kind kind;
-	int64_t integer;
-	const char *text;	/* NUL-terminated, may hold NULs */
-	size_t len;
-	const struct tm_reply *items;
-	size_t count;
-};
 
 /* Lua scripts of src/io/script, embedded at build. */
 enum tm_script {

@@ -37,8 +37,8 @@ void tm_usage_add(struct tm_usage *usage, const struct tm_usage_event *event);
 /* True when something has gathered, or is sent and not known to have been taken. */
 bool tm_usage_pending(const struct tm_usage *usage);
 
-/* Sends what has gathered without waiting for the answer; keeps it when Redis is away, and sends it
- * once more when Redis has refused it, which the next flush finds out. Keys expire after 35 days. */
+/* Sends what has gathered without waiting for the answer; keeps it when Redis is away, and sends
+ * it again when Redis has refused it, which the next flush finds out. Keys expire after 35 days. */
 void tm_usage_flush(struct tm_usage *usage, struct tm_redis *redis);
 
 /* The last flush of a process: waits until Redis has taken everything, or is away. */
