@@ -241,7 +241,7 @@ def test_textmillctl_lists_and_shows_them(operations, definitions):
     assert "qa" not in where
     shown = ctl("operations", "show", "tldr", "-c", conf)
     assert shown.returncode == 0 and 'choices = "dry, warm"' in shown.stdout
-    again = operations({"own.conf": shown.stdout})
+    again = operations({"own.conf": 'auth { mode = "off" }\n' + shown.stdout})
     assert ctl("config", "test", "-c", str(again / "own.conf")).returncode == 0
     assert ctl("operations", "show", "nothing", "-c", conf).returncode == 1
     assert ctl("operations", "show").returncode == 2

@@ -68,7 +68,7 @@ def test_who_never_reads_or_never_sends_pins_no_worker(site):
     answer = sender.read(timeout=60)
     assert answer.status == 400 and json.loads(answer.body)["code"] == "bad_request"
     assert "in time" in json.loads(answer.body)["detail"]
-    assert "400 bad_request: The body did not come in time." in one.log
+    wait_until(lambda: "400 bad_request: The body did not come in time." in one.log, "its line")
     assert healthy(one) and healthy(one, timeout=60)
     wait_until(lambda: "the client left before the answer was written" in one.log,
                "the reader's end", timeout=60)
