@@ -42,6 +42,7 @@ enum {
 struct tm_fcgi {
 	FCGX_Request request;
 	int listen_fd;
+	bool local;		/* a Unix socket */
 	struct tm_fcgi_times times;
 	int64_t body_until_ms;	/* steady clock; 0 before the body's first piece */
 	int64_t answer_left_ms;	/* what the pieces still to come may wait */
@@ -344,7 +345,8 @@ static int init_signals(void)
 enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, const struct tm_fcgi_times *times)
 {
 	struct tm_fcgi *self;
-	int flags = fcntl(listen_fd, F_GETFL);
+	int flags = fcntl(listen_fd, F_GETFL), domain = AF_UNSPEC;
+	socklen_t len = sizeof(domain);
 
 	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return TM_EIO;
@@ -357,6 +359,8 @@ enum tm_err tm_fcgi_new(struct tm_fcgi **out, int listen_fd, const struct tm_fcg
 		free(self);
 		return TM_EIO;
 	}
+	(void)getsockopt(listen_fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	self->local = domain == AF_UNIX;
 	self->listen_fd = listen_fd;
 	self->times = *times;
 	*out = self;
@@ -424,7 +428,8 @@ enum tm_err tm_fcgi_accept(struct tm_fcgi *fcgi, struct tm_exchange *out)
 		close(fd);
 		return TM_EIO;
 	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));	/* Unix: refused */
+	if (!fcgi->local)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 
 	request->ipcFd = fd;
 	request->keepConnection = 1;	/* "already open": accept would close it otherwise */
