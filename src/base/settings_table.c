@@ -256,7 +256,7 @@ const struct tm_setting tm_setting_table[] = {
 	 .help = "The longest wait for a connection to a provider, TLS included."},
 	{"llm", "answer_max", TM_SET_SIZE, R, OF(llm.answer_max), "4m", RANGE("1k", "64m"),
 	 .help = "Largest response that is accepted from a provider."},
-	{"llm", "max_tokens", TM_SET_INT, RL, OF(llm.max_tokens), "1024", RANGE("1", "1000000"),
+	{"llm", "max_tokens", TM_SET_INT, RL, OF(llm.max_tokens), "4096", RANGE("1", "1000000"),
 	 .help = "Most tokens that an answer may have, whatever the operation asks for."},
 	{"llm", "provider", TM_SET_STRING, RL, OF(llm.provider), "",
 	 .help = "Names of the providers to ask, in order, comma separated. Empty: all, in the "

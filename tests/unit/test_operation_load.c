@@ -20,6 +20,13 @@ static void put_operation(const char *name, const char *text)
 	put_file(name, text, 0600);
 }
 
+Test(operation_load, default_bound_leaves_built_in_operations_the_tokens_they_ask_for)
+{
+	cr_assert_eq(load("", NULL), TM_OK);
+	for (const struct tm_operation_conf *conf = settings.operations; conf; conf = conf->next)
+		cr_expect_geq(settings.llm.max_tokens, conf->max_tokens, "%s", conf->id);
+}
+
 Test(operation_load, each_mistake_has_its_line)
 {
 	static const struct {

@@ -51,7 +51,7 @@ Test(settings, has_the_defaults_of_the_specification)
 	cr_expect_eq(s->llm.deadline_ms, 30000);
 	cr_expect_eq(s->llm.connect_timeout_ms, 5000);
 	cr_expect_eq(s->llm.answer_max, 4194304);
-	cr_expect_eq(s->llm.max_tokens, 1024);
+	cr_expect_eq(s->llm.max_tokens, 4096);
 	cr_expect_str_eq(s->llm.provider, "");
 	cr_expect_str_eq(s->llm.model, "");
 	cr_expect_str_eq(s->cors.origins, "");
