@@ -50,8 +50,8 @@ struct tm_conf_form {
  * A mistake does not end the reading: all are reported, unknown names with the nearest known.
  * Only behind a mistake of syntax the rest of that one file is not read; the report says so.
  *
- * TM_OK; TM_EINVAL (mistakes); TM_ENOENT (cannot be read, errno says why); TM_ENOMEM; or what
- * take returned other than TM_EINVAL, which ends the reading. Not reentrant.
+ * TM_OK; TM_EINVAL (mistakes); TM_ENOENT (cannot be read, errno as of tm_file_open); TM_ENOMEM; or
+ * what take returned other than TM_EINVAL, which ends the reading. Not reentrant.
  */
 TM_CHECK enum tm_err tm_conf_read(const char *path, const struct tm_conf_form *form);
 

@@ -6,7 +6,6 @@
 #include "base/conf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "base/buf.h"
 #include "base/conf_file.h"
 #include "base/conf_scan.h"
+#include "base/file.h"
 
 enum {
 	FILE_MAX = 1024 * 1024, MEMORY_MAX = 64 * 1024 * 1024, FILES_MAX = 256, DEPTH_MAX = 8,
@@ -72,7 +72,8 @@ static enum tm_err add(struct reader *reader, struct tm_conf_file *file, int lin
 /* The file's bytes. TM_EIO with errno, TM_ESIZE, TM_EINVAL (a NUL in it), TM_ENOMEM. */
 static enum tm_err read_bytes(const char *path, struct tm_buf *out)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), error;
+	struct stat about;
+	int fd = tm_file_open(path, &about), error;
 	enum tm_err err = TM_EIO;
 	ssize_t got = -1;
 
@@ -277,7 +278,7 @@ static enum tm_err include_one(struct reader *reader, struct tm_conf_file *file,
 	err = read_file(reader, path);
 	reader->depth--;
 	if (err == TM_ENOENT)
-		err = add(reader, file, line, "cannot read %s: %s", path, strerror(errno));
+		err = add(reader, file, line, "cannot read %s: %s", path, tm_file_error(errno));
 	return err;
 }
 

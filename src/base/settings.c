@@ -6,7 +6,6 @@
 #include "base/settings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/conf.h"
+#include "base/file.h"
 #include "base/settings_load.h"
 #include "base/settings_table.h"
 
@@ -74,21 +74,16 @@ static void wipe(const char *text)
 		explicit_bzero((char *)text, strlen(text));
 }
 
-/* Bytes of a secret's file; a pipe or a device is none: it might never end. */
 static ssize_t read_secret(const char *path, char *out, size_t out_bytes, mode_t *mode)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), error;
 	struct stat about;
-	ssize_t got = -1;
+	int fd = tm_file_open(path, &about), error;
+	ssize_t got;
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &about) == 0) {
-		*mode = about.st_mode;
-		errno = S_ISDIR(about.st_mode) ? EISDIR : EINVAL;
-		if (S_ISREG(about.st_mode))
-			got = read(fd, out, out_bytes);
-	}
+	*mode = about.st_mode;
+	got = read(fd, out, out_bytes);
 	error = errno;
 	(void)close(fd);
 	errno = error;
@@ -105,7 +100,7 @@ enum tm_err tm_load_secret(struct tm_load *load, const char *origin, const char 
 
 	if (len < 0) {
 		tm_load_mistake(load, origin, "%s: cannot read %s: %s", what, path,
-				strerror(errno));
+				tm_file_error(errno));
 		goto out;
 	}
 	if (len > SECRET_MAX) {
@@ -211,7 +206,7 @@ static enum tm_err load_file(struct tm_load *load, const char *path)
 		return TM_ENOMEM;
 	err = tm_conf_read(path, &form);
 	if (err == TM_ENOENT)
-		tm_load_mistake(load, path, "cannot be read: %s", strerror(errno));
+		tm_load_mistake(load, path, "cannot be read: %s", tm_file_error(errno));
 	return err == TM_EINVAL ? TM_OK : err;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/operation_conf.h"
 #include "base/operations_text.h"
 #include "base/settings_load.h"
@@ -147,7 +148,7 @@ enum tm_err tm_load_operations_dir(struct tm_load *load, const char *origin)
 		err = tm_conf_read(found.gl_pathv[i], &form);
 		if (err == TM_ENOENT)
 			tm_load_mistake(load, found.gl_pathv[i], "cannot be read: %s",
-					strerror(errno));
+					tm_file_error(errno));
 		if (err == TM_ENOENT || err == TM_EINVAL)
 			err = TM_OK;
 	}

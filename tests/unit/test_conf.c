@@ -321,6 +321,9 @@ Test(conf, reports_includes_that_cannot_be)
 		       "a:3: cannot read /tmp: %s\na:4: include takes one file name\n",
 		       strerror(EISDIR));
 	expect("reports", &reports, wanted);
+	cr_assert_eq(mkfifo("fifo", 0600), 0);	/* and does not wait for a writer */
+	cr_expect_eq(read_text("\ninclude(\"fif?\")\n"), TM_EINVAL);
+	expect("a pipe", &reports, "a:2: cannot read fifo: it is no regular file\n");
 	cr_expect_eq(read_text("include(\"a\")\n"), TM_EINVAL);
 	expect("a loop", &reports, "a:1: includes are nested too deeply, or too many\n");
 }
@@ -342,6 +345,9 @@ Test(conf, says_why_a_file_cannot_be_read)
 	cr_expect_eq(errno, ENOENT);
 	cr_expect_eq(read_conf("/tmp"), TM_ENOENT);
 	cr_expect_eq(errno, EISDIR);
+	cr_assert_eq(mkfifo("fifo", 0600), 0);
+	cr_expect_eq(read_conf("fifo"), TM_ENOENT);
+	cr_expect_eq(errno, EINVAL);
 	put_file("nul", "listen = \0x\n", 12);
 	cr_expect_eq(read_conf("nul"), TM_EINVAL);
 	expect("NUL", &reports, "nul:1: the file holds a NUL byte: it is no text\n");

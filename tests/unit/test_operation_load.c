@@ -230,6 +230,10 @@ Test(operation_load, a_file_of_operations_holds_nothing_else)
 	put_operation("operations.d/1.conf", "operation \"x\" { prompt = \"a }\n");
 	cr_assert_eq(load("", NULL), TM_EINVAL);
 	expect_said("syntax", "operations.d/1.conf:1: the quote that opens here is never closed\n");
+	cr_assert_eq(unlink("operations.d/1.conf"), 0);
+	cr_assert_eq(mkfifo("operations.d/1.conf", 0600), 0);
+	cr_assert_eq(load("", NULL), TM_EINVAL);	/* and does not wait for a writer */
+	expect_reports("pipe", "operations.d/1.conf: cannot be read: it is no regular file\n");
 }
 
 Test(operation_load, the_folder_can_be_another_one)
