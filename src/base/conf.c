@@ -372,10 +372,12 @@ static bool add_event(const struct tm_conf_name *name, cfg_t *cfg, cfg_t *outer,
 }
 
 /* A value that tm_conf_scan has replaced by a stand-in. */
-static bool spoilt(int line)
+static bool spoilt(const char *value, int line)
 {
 	const struct tm_conf_mistake *mistake = at_work->file->mistakes;
 
+	if (value[strspn(value, "x")] != '\0')
+		return false;
 	while (mistake && mistake->line != line)
 		mistake = mistake->next;
 	return mistake != NULL;
@@ -397,7 +399,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	if (cfg == at_work->root || !nested_name(cfg, &outer))
 		outer = NULL;
 	at_work->values[outer ? 1 : 0]++;
-	if (spoilt(cfg->line))
+	if (spoilt(value, cfg->line))
 		return 0;
 	return add_event(name, cfg, outer, value) ? 0 : -1;
 }
@@ -409,7 +411,7 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 		tell(cfg->line, "include takes one file name");
 		return 0;
 	}
-	return spoilt(cfg->line) || add_event(NULL, cfg, NULL, argv[0]) ? 0 : -1;
+	return spoilt(argv[0], cfg->line) || add_event(NULL, cfg, NULL, argv[0]) ? 0 : -1;
 }
 
 /* The closing brace of a section. */

@@ -16,6 +16,7 @@
 #include "base/conf_file.h"
 #include "base/conf_scan.h"
 #include "base/file.h"
+#include "base/utf8.h"
 
 enum {
 	FILE_MAX = 1024 * 1024, MEMORY_MAX = 64 * 1024 * 1024, FILES_MAX = 256, DEPTH_MAX = 8,
@@ -28,6 +29,7 @@ struct title {
 	const char *section, *title, *outer, *file;
 	int line;
 	unsigned instance, told;
+	bool wrong;
 };
 
 struct reader {
@@ -149,20 +151,29 @@ struct place {
 	int line;
 };
 
+/* Reports and lists repeat titles and names of files. */
+static bool is_one_line(const char *text)
+{
+	for (const char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return false;
+	return tm_utf8_valid(text, strlen(text));
+}
+
 /* A titled section belongs to the braces where its title was seen first. */
 static enum tm_err check_title(struct reader *reader, struct tm_conf_file *file,
-			       const struct place *at, bool *repeated)
+			       const struct place *at, bool *refused)
 {
 	struct title *title = reader->titles;
 
-	*repeated = false;
+	*refused = false;
 	while (title && (strcmp(title->section, at->section) != 0 ||
 			 strcmp(title->title, at->title) != 0 ||
 			 strcmp(title->outer, at->outer) != 0))
 		title = title->next;
 	if (title) {
-		*repeated = title->instance != at->instance;
-		if (!*repeated || title->told == at->instance)
+		*refused = title->wrong || title->instance != at->instance;
+		if (title->wrong || !*refused || title->told == at->instance)
 			return TM_OK;
 		title->told = at->instance;
 		return add(reader, file, at->line, "%s \"%.64s\" is already there, in %s:%d",
@@ -174,21 +185,25 @@ static enum tm_err check_title(struct reader *reader, struct tm_conf_file *file,
 	*title = (struct title){
 		.next = reader->titles, .section = at->section, .title = at->title,
 		.outer = at->outer, .file = file->path, .line = at->line,
-		.instance = at->instance,
+		.instance = at->instance, .wrong = !is_one_line(at->title),
 	};
 	reader->titles = title;
-	return TM_OK;
+	*refused = title->wrong;
+	if (!title->wrong)
+		return TM_OK;
+	return add(reader, file, at->line,
+		   "the name of this %s holds a control character, or is not UTF-8", at->section);
 }
 
 /* The titles of the sections that a value stands in, the outer one first. */
 static enum tm_err check_titles(struct reader *reader, struct tm_conf_file *file,
-				const struct tm_conf_event *event, bool *repeated)
+				const struct tm_conf_event *event, bool *refused)
 {
 	const char *section = event->name->section, *dot = strchr(section, '.');
 	struct place at = {.line = event->line, .outer = ""};
 	enum tm_err err;
 
-	*repeated = false;
+	*refused = false;
 	if (!event->name->titled)
 		return TM_OK;
 	if (dot) {
@@ -197,15 +212,15 @@ static enum tm_err check_titles(struct reader *reader, struct tm_conf_file *file
 		at.instance = event->outer_instance;
 		if (!at.section)
 			return TM_ENOMEM;
-		err = check_title(reader, file, &at, repeated);
-		if (err != TM_OK || *repeated)
+		err = check_title(reader, file, &at, refused);
+		if (err != TM_OK || *refused)
 			return err;
 	}
 	at.section = section;
 	at.title = event->title;
 	at.outer = event->outer;
 	at.instance = event->instance;
-	return check_title(reader, file, &at, repeated);
+	return check_title(reader, file, &at, refused);
 }
 
 /* The line where the same file has set the same thing before; 0 when it has not. */
@@ -227,11 +242,11 @@ static enum tm_err take_value(struct reader *reader, struct tm_conf_file *file,
 		.title = event->title, .outer = event->outer, .name = event->name->name,
 		.value = event->value,
 	};
-	bool repeated;
+	bool refused;
 	int before;
-	enum tm_err err = check_titles(reader, file, event, &repeated);
+	enum tm_err err = check_titles(reader, file, event, &refused);
 
-	if (err != TM_OK || repeated)
+	if (err != TM_OK || refused)
 		return err;
 	before = set_before(file, event);
 	if (before)
@@ -292,6 +307,9 @@ static enum tm_err take_include(struct reader *reader, struct tm_conf_file *file
 
 	if (!pattern)
 		return TM_ENOMEM;
+	if (!is_one_line(event->value))
+		return add(reader, file, event->line, "the name of the file to include holds a "
+			   "control character, or is not UTF-8");
 	rc = glob(pattern, 0, NULL, &found);
 	if (rc == GLOB_NOSPACE)
 		err = TM_ENOMEM;

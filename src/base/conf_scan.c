@@ -1,8 +1,9 @@
 /*
  * What libconfuse's lexer does without a word, said aloud: it ends an unquoted value at a "#" or
- * a "=", drops a lone "*", and takes the next line's first word as the value when a comment
- * stands in the value's place. It also counts the line of a comment more than once (3.3), so that
- * every line number behind it is wrong: comments are blanked here and never reach it.
+ * a "=", drops a lone "*" and what stands behind a NUL in quotes, and takes the next line's first
+ * word as the value when a comment stands in the value's place. It also counts the line of a
+ * comment more than once (3.3), so that every line number behind it is wrong: comments are blanked
+ * here and never reach it.
  */
 #include "base/conf_scan.h"
 
@@ -94,6 +95,30 @@ static const char open_variable[] =
 	"${ begins the name of a variable, and no } ends it: write \\${ in double quotes for the "
 	"characters";
 
+/* Length of the escape at at when it makes a NUL, as libconfuse reads them; otherwise 0. */
+static size_t nul_escape(const char *at)
+{
+	const bool hex = at[1] == 'x';
+	const char *digits = at + (hex ? 2 : 1);
+	size_t count = strspn(digits, hex ? "0123456789ABCDEFabcdef" : "0123456789");
+
+	if (hex && count > 2)
+		count = 2;
+	if (count == 0 || count > 3 || strspn(digits, "0") < count)
+		return 0;
+	return (size_t)(digits - at) + count;
+}
+
+static void refuse_nul(struct scan *scan, char *at, int line)
+{
+	size_t len = nul_escape(at);
+
+	if (len)
+		tell(scan, line, "\\0 or \\x00 in quotes is a NUL, which no text may hold: write "
+		     "\\\\ for the character \\");
+	memset(at, ' ', len);
+}
+
 static void quoted(struct scan *scan)
 {
 	const char quote = *scan->at;
@@ -101,6 +126,8 @@ static void quoted(struct scan *scan)
 	int line = scan->line;
 
 	while (*end && *end != quote) {
+		if (*end == '\\' && quote == '"')
+			refuse_nul(scan, end, line);
 		if (*end == '\\' && end[1])
 			end++;
 		if (*end == '\n')

@@ -10,8 +10,9 @@ typedef void tm_conf_scan_report(void *arg, int line, const char *text);
 /*
  * Blanks comments, in place; lines keep their numbers. Tells of what libconfuse would silently
  * misread: a comment where a value should stand, an unquoted value that one of # " ' * + , = { (
- * cuts short, a stray * or +, a quote, comment, variable or { that is never closed. A value that
- * is wrong in this way is overwritten with a stand-in, so that reading can go on behind it.
+ * cuts short, a NUL written as an escape, a stray * or +, a quote, comment, variable or { that is
+ * never closed. A value that is wrong in this way is overwritten with a stand-in of x, an escape
+ * with spaces, so that reading can go on behind it.
  *
  * Returns false when a quote, a comment or a { is not closed: the text then ends too early.
  */

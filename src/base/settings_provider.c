@@ -147,18 +147,28 @@ static enum tm_err set_text(struct tm_load *load, const char **field, const char
 static enum tm_err add_from(struct tm_load *load, char *const *env, const struct maker *maker,
 			    size_t index)
 {
-	const char *url = tm_load_env(env, maker->url), *model = tm_load_env(env, maker->model);
+	const struct { const char *field, *name, *usual; } texts[] = {
+		{"url", maker->url, maker->own_url},
+		{"model", maker->model, maker->small_model},
+		{"key", maker->key, ""},
+	};
 	struct tm_provider_conf *conf = &load->settings.providers[index];
-	enum tm_err err;
+	enum tm_err err = insert(load, index, maker->name, environment);
+	char why[WHY_MAX] = "";
 
-	err = insert(load, index, maker->name, environment);
 	conf->kind = maker->kind;
-	if (err == TM_OK)
-		err = set_text(load, &conf->url, url[0] ? url : maker->own_url);
-	if (err == TM_OK)
-		err = set_text(load, &conf->model, model[0] ? model : maker->small_model);
-	if (err == TM_OK)
-		err = set_text(load, &conf->key, tm_load_env(env, maker->key));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && err == TM_OK; i++) {
+		const char *text = tm_load_env(env, texts[i].name);
+
+		err = tm_setting_set(&tm_provider_table[field_index(texts[i].field)], conf,
+				     &load->settings.arena, text[0] ? text : texts[i].usual, why,
+				     sizeof(why));
+		if (err != TM_EINVAL)
+			continue;
+		tm_load_mistake(load, environment, "%s: %s", texts[i].name, why);
+		load->providers[index].bad = true;
+		err = TM_OK;
+	}
 	for (size_t i = 0; i < tm_provider_count; i++)
 		load->providers[index].fields[i] = environment;
 	return err;

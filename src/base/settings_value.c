@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
+
 enum { ECHO_MAX = 48, MILLION = 1000000 };
 
 struct unit {
@@ -223,6 +225,9 @@ static enum tm_err check_text(const struct tm_setting *row, const char *text, ch
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			return wrong(why, why_bytes, "holds a control character");
 	}
+	/* Texts go into JSON, to callers and providers, and into the log. */
+	if (!tm_utf8_valid(text, strlen(text)))
+		return wrong(why, why_bytes, "is not UTF-8");
 	if (row->type == TM_SET_PATH && text[0] && text[0] != '/')
 		return wrong(why, why_bytes, "must be an absolute path");
 	return row->check ? row->check(text, why, why_bytes) : TM_OK;

@@ -231,6 +231,26 @@ def test_a_broken_file_refuses_the_start_with_file_and_line(site, operations, pr
     assert told.returncode == 1 and f"{path}/a.conf:3: " in told.stderr
 
 
+def test_files_that_are_no_utf8_text_refuse_the_start(site, operations, program):
+    path = operations({})
+    (path / "a.conf").write_bytes('operation "a" {\n name = "Prüfung"\n description = "geprüft"\n'
+                                  ' prompt = "Fasse zusammen, höchstens 50 Wörter."\n}\n'
+                                  .encode("latin-1"))
+    os.mkfifo(path / "b.conf")
+    made = site(server=None)
+    conf = made.dir.write("conf/latin.conf", f'include("{path}/b.conf")\n'
+                                             f'operations_dir = "{path}"\n')
+    ended = subprocess.run([program, "-t", "-c", conf], capture_output=True, text=True,
+                           timeout=20, check=False)
+    assert ended.returncode == 1
+    for line in (f"{conf}:1: cannot read {path}/b.conf: it is no regular file",
+                 f"{path}/a.conf:2: operation.name: is not UTF-8",
+                 f"{path}/a.conf:3: operation.description: is not UTF-8",
+                 f"{path}/a.conf:4: operation.prompt: is not UTF-8",
+                 f"{path}/b.conf: cannot be read: it is no regular file"):
+        assert line in ended.stderr
+
+
 def test_textmillctl_lists_and_shows_them(operations, definitions):
     path = operations({"textmill.conf": f'operations_dir = "{definitions}"\n'})
     conf = str(path / "textmill.conf")

@@ -227,6 +227,55 @@ Test(conf, reports_each_mistake_with_its_line)
 	}
 }
 
+Test(conf, refuses_an_escape_that_makes_a_nul)
+{
+	static const char *const wrong[] = {
+		"listen = \"\n a \\x00 b\"", "listen =\n\"\\x0\"", "listen =\n\"\\x0g\"",
+		"listen =\n\"a\\0\"", "listen =\n\"\\00b\"", "listen =\n\"\\\\\\000\"",
+		"\nprovider \"a\\0\" { model = x }", "\ninclude(\"b\\0\")",
+		"\nlisten = \"\\x001\"",
+	};
+	static const char *const right[] = {
+		"listen = \"\\\\0\"", "listen = '\\0'", "listen = \"\\x0a\"", "listen = \"\\012\"",
+		"listen = \"\\x30\"", "listen = \\0",
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		static const char said[] = "a:2: \\0 or \\x00 in quotes is a NUL, which no text may "
+					   "hold: write \\\\ for the character \\\n";
+
+		cr_expect_eq(read_text(wrong[i]), TM_EINVAL, "%s", wrong[i]);
+		cr_expect_eq(strncmp(tm_buf_text(&reports), said, sizeof(said) - 1), 0, "%s\n%s",
+			     wrong[i], tm_buf_text(&reports));
+	}
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+		cr_expect_eq(read_text(right[i]), TM_OK, "%s\n%s", right[i], tm_buf_text(&reports));
+}
+
+Test(conf, refuses_names_that_no_report_could_repeat)
+{
+	static const struct {
+		const char *text, *reports;
+	} cases[] = {
+		{"provider \"Pr\xfc" "fung\" {\n kind = x\nmodel = y }\n",
+		 "a:2: the name of this provider holds a control character, or is not UTF-8\n"},
+		{"provider \"a\nb\" { kind = x }\nprovider \"a\nb\" { kind = x }\n",
+		 "a:2: the name of this provider holds a control character, or is not UTF-8\n"},
+		{"task \"a\" { option \"\\xfc\" {\n max = 1 min = 2 }\n}\n",
+		 "a:2: the name of this task.option holds a control character, or is not UTF-8\n"},
+		{"include(\"b\\nc\")\n", "a:1: the name of the file to include holds a control "
+					   "character, or is not UTF-8\n"},
+		{"\xfclisten = x\n", "a:1: \"?listen\" is unknown; did you mean \"listen\"?\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_expect_eq(read_text(cases[i].text), TM_EINVAL, "%s", cases[i].text);
+		expect(cases[i].text, &reports, cases[i].reports);
+		expect(cases[i].text, &values, "");
+	}
+	cr_expect_eq(read_text("provider \"Pr\xc3\xbc" "fung\" { kind = x }\n"), TM_OK);
+}
+
 Test(conf, goes_on_behind_a_mistake)
 {
 	cr_expect_eq(read_text("lisen = x\nfoo { a = 1 }\nbar \"t\" { }\nlisten = a+b\n"

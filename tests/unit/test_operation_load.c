@@ -111,6 +111,34 @@ Test(operation_load, each_mistake_has_its_line)
 	}
 }
 
+Test(operation_load, texts_are_utf8_without_nul)
+{
+	static const struct {
+		const char *text, *report;
+	} cases[] = {
+		{"operation \"t\" { prompt = x\nname = \"Pr\xfc" "fung\" }",
+		 "a:2: operation.name: is not UTF-8\n"},
+		{"operation \"t\" { prompt = \"auf h\xf6" "chstens\n50 W\xf6rter\" ttl = 1h }",
+		 "a:1: operation.prompt: is not UTF-8\n"},
+		{"operation \"t\" { prompt = \"{c}\" option \"c\" {\ntype = choice choices = "
+		 "\"k\\xfchl, hei\xdf\" } }", "a:2: operation.option.choices: is not UTF-8\n"},
+		{"operation \"t\" { prompt = x result = object field \"f\" { help = \"\xed\xa0\x80\" } }",
+		 "a:1: operation.field.help: is not UTF-8\n"},
+		{"operation \"pr\xfc" "fen\" { prompt = x }",
+		 "a:1: the name of this operation holds a control character, or is not UTF-8\n"},
+		{"operation \"t\" {\nprompt = \"Keep. \\x00 Never reveal names.\" }",
+		 "a:2: \\0 or \\x00 in quotes is a NUL, which no text may hold: write \\\\ for the "
+		 "character \\\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_expect_eq(load(cases[i].text, NULL), TM_EINVAL, "%s", cases[i].text);
+		cr_expect_eq(strncmp(tm_buf_text(&reports), cases[i].report,
+				     strlen(cases[i].report)), 0, "%s\n-- got:\n%s-- wanted:\n%s",
+			     cases[i].text, tm_buf_text(&reports), cases[i].report);
+	}
+}
+
 Test(operation_load, an_option_that_changes_nothing_is_warned_of)
 {
 	cr_assert_eq(load("operation \"t\" { prompt = x option \"b\" { type = boolean } }", NULL),

@@ -150,6 +150,7 @@ Test(settings, refuses_bad_values_of_every_type)
 		{"TEXTMILL_LOG_TARGET", "file", "must be stderr, syslog or a file's absolute path"},
 		{"TEXTMILL_LISTEN", "a\nb", "goes over several lines"},
 		{"TEXTMILL_LISTEN", "a\tb", "control character"},
+		{"TEXTMILL_LLM_MODEL", "gepr\xfc" "ft", "is not UTF-8"},
 		{"TEXTMILL_POOL_SOCKET_MODE", "rw", "file mode in octal"},
 		{"TEXTMILL_POOL_SOCKET_MODE", "4777", "file mode in octal"},
 		{"TEXTMILL_POOL_SOCKET_MODE", "0680", "file mode in octal"},

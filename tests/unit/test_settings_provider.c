@@ -109,6 +109,10 @@ Test(settings_provider, takes_a_provider_from_the_environment)
 	cr_expect_str_eq(settings.providers[1].name, "x");
 	cr_expect_eq(load("", ENV("OPENAI_BASE_URL=http://h/v1")), TM_EINVAL);
 	expect_said("http", "environment: provider \"openai\": http:// is for loopback hosts");
+	cr_expect_eq(load("", ENV("OPENAI_API_KEY=k", "OPENAI_MODEL=gepr\xfc" "ft")), TM_EINVAL);
+	expect_reports("Latin-1", "environment: OPENAI_MODEL: is not UTF-8\n");
+	cr_expect_eq(load("", ENV("OPENAI_API_KEY=k", "OPENAI_BASE_URL=https://h\n")), TM_EINVAL);
+	expect_said("two lines", "environment: OPENAI_BASE_URL: goes over several lines");
 	cr_expect_eq(load("provider openai { kind = extractive }", ENV("OPENAI_API_KEY=k")),
 		     TM_EINVAL);
 	expect_said("name taken",
