@@ -3,9 +3,7 @@
  * callback that notes value and line; the meaning of values is the caller's.
  *
  * libconfuse's CFGF_KEYSTRVAL lets an unknown name = value pass (its error callback still hears
- * of it), but at an unknown section it stops. Such a name is then declared as a section to be
- * ignored, untitled first and titled next, and the text is read again: rounds are bounded, and
- * what a round noted counts only when it is the last.
+ * of it), but at an unknown section it stops: conf_sections.c takes those away before.
  *
  * libconfuse's lexer is global and its callbacks carry no argument: hence the static pointer.
  */
@@ -18,59 +16,38 @@
 #include "base/buf.h"
 #include "base/conf_file.h"
 
-enum { IGNORED_MAX = 32, ROUNDS_MAX = 2 * IGNORED_MAX + 1, SECTIONS_MAX = 64, TEXT_MAX = 256,
-       ECHO_MAX = 40, LEVELS = 2 };
+enum { SECTIONS_MAX = 64, LEVELS = 2 };
 
-/* A section nobody knows. */
-struct ignored {
-	char name[ECHO_MAX + 1];
-	const char *section;	/* where it stands: a known one, or "" */
-	const struct tm_conf_name *behind;	/* the secret on whose line it stands; or NULL */
-	int line;
-	bool titled, told;
-};
-
-struct round {
+struct reading {
 	struct tm_conf_file *file;
-	struct ignored ignored[IGNORED_MAX];
-	size_t ignored_count;
-	/* Of the round under way: */
 	struct tm_conf_mistake *mistakes;
 	struct tm_conf_event **end;
 	const struct tm_conf_name *last;	/* whose value was read last */
 	int last_line;
-	int unknown_line;	/* where an unknown name was met last */
+	char unknown[TM_CONF_TEXT_MAX];	/* to be told of a name, unless no = follows it; or "" */
+	char unknown_name[TM_CONF_ECHO_MAX + 1];
+	int unknown_line;
 	cfg_t *root;
 	unsigned instance[LEVELS];	/* of the braces open now: outer, and inner */
-	size_t values[LEVELS];	/* in these so far */
-	bool again, ended, no_memory;
+	int told_line;		/* of the last mistake; 0 before the first */
+	bool ended, no_memory;
 };
 
-static struct round *at_work;
+static struct reading *at_work;
 
 static void tell(int line, const char *fmt, ...) TM_PRINTF(2, 3);
 
 static void tell(int line, const char *fmt, ...)
 {
-	char text[TEXT_MAX];
+	char text[TM_CONF_TEXT_MAX];
 	va_list args;
 
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	at_work->told_line = line;
 	if (!tm_conf_mistake_add(&at_work->mistakes, at_work->file->arena, line, text))
 		at_work->no_memory = true;
-}
-
-/* A name as it may appear in a report: short, printable. */
-static const char *echo(const char *name, char out[ECHO_MAX + 1])
-{
-	size_t i;
-
-	for (i = 0; name[i] && i < ECHO_MAX; i++)
-		out[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
-	out[i] = '\0';
-	return out;
 }
 
 /* True when the section of that name below the root holds inner; *outer then is its. A section
@@ -98,9 +75,9 @@ static const char *nested_name(cfg_t *cfg, cfg_t **outer)
 	for (size_t i = 0; i < at_work->file->count; i++) {
 		const char *section = at_work->file->names[i].section;
 		const char *dot = strchr(section, '.');
-		char around[ECHO_MAX + 1];
+		char around[TM_CONF_ECHO_MAX + 1];
 
-		if (!dot || strcmp(dot + 1, name) != 0 || dot - section > ECHO_MAX)
+		if (!dot || strcmp(dot + 1, name) != 0 || dot - section > TM_CONF_ECHO_MAX)
 			continue;
 		(void)snprintf(around, sizeof(around), "%.*s", (int)(dot - section), section);
 		if (find_outer(around, cfg, outer))
@@ -120,139 +97,72 @@ static const char *section_of(cfg_t *cfg)
 	return nested ? nested : name;
 }
 
-static struct ignored *ignored_section(const char *name)
-{
-	char printed[ECHO_MAX + 1];
-
-	echo(name, printed);
-	for (size_t i = 0; i < at_work->ignored_count; i++)
-		if (strcmp(at_work->ignored[i].name, printed) == 0)
-			return &at_work->ignored[i];
-	return NULL;
-}
-
-static void tell_unknown(const char *section, const char *name, int line)
-{
-	char printed[ECHO_MAX + 1];
-	const char *near = tm_conf_nearest_in(at_work->file, section, name);
-	const char *home = tm_conf_home(at_work->file, name);
-	const char *in = section[0] ? " in " : "";
-
-	echo(name, printed);
-	if (strcmp(name, "include") == 0)
-		tell(line, "include stands outside of sections only");
-	else if (home && home[0])
-		tell(line, "\"%s\" is unknown%s%s: it belongs into %s { }", printed, in, section,
-		     home);
-	else if (home)
-		tell(line, "\"%s\" is unknown%s%s: it stands outside of sections", printed, in,
-		     section);
-	else if (near[0])
-		tell(line, "\"%s\" is unknown%s%s; did you mean \"%s\"?", printed, in, section,
-		     near);
-	else
-		tell(line, "\"%s\" is unknown%s%s", printed, in, section);
-}
-
-/* Text behind a value on its line. Not repeated: it may be the rest of an unquoted secret. */
 static void tell_behind(const struct tm_conf_name *setting, int line)
 {
-	tell(line,
-	     "there is more text behind the value of \"%s\": put a value with spaces in quotes",
-	     setting->name);
+	char text[TM_CONF_TEXT_MAX];
+
+	tm_conf_say_behind(setting, text, sizeof(text));
+	tell(line, "%s", text);
 }
 
 /* Text that is neither a setting nor a section. */
 static void tell_stray(const char *name, int line)
 {
-	char printed[ECHO_MAX + 1];
+	char printed[TM_CONF_ECHO_MAX + 1];
 	const struct tm_conf_name *last = at_work->last;
 
 	if (last && (last->secret || at_work->last_line == line))
 		tell_behind(last, line);
 	else
 		tell(line, "\"%s\" is neither a setting (name = value) nor a section (name { })",
-		     echo(name, printed));
+		     tm_conf_echo(name, printed));
 }
 
-/* The secret that was set on this line just before; NULL when there is none. */
-static const struct tm_conf_name *secret_before(int line)
+/* Tells of the unknown name that was met last. */
+static void tell_unknown(void)
 {
-	const struct tm_conf_name *last = at_work->last;
-
-	return last && last->secret && at_work->last_line == line ? last : NULL;
+	if (at_work->unknown[0])
+		tell(at_work->unknown_line, "%s", at_work->unknown);
+	at_work->unknown[0] = '\0';
 }
 
 static void note_unknown(cfg_t *cfg, const char *name)
 {
-	const char *section = section_of(cfg);
-	const struct tm_conf_name *secret = secret_before(cfg->line);
+	const struct tm_conf_name *last = at_work->last;
 
+	tell_unknown();
+	tm_conf_echo(name, at_work->unknown_name);
 	at_work->unknown_line = cfg->line;
-	if (!tm_conf_known_section(at_work->file, section) && section[0])
-		return;		/* the whole section is unknown, and said to be */
-	if (secret)
-		tell_behind(secret, cfg->line);
+	if (last && last->secret && at_work->last_line == cfg->line)
+		tm_conf_say_behind(last, at_work->unknown, sizeof(at_work->unknown));
 	else
-		tell_unknown(section, name, cfg->line);
+		tm_conf_say_unknown(at_work->file, section_of(cfg), name, at_work->unknown,
+				    sizeof(at_work->unknown));
 }
 
-/* True when the name was taken for a section there already, and yet did not become one: it has
- * characters that no name has. */
-static bool ignored_in(const char *section, const char *name)
-{
-	const struct ignored *entry = ignored_section(name);
-
-	return entry && strcmp(entry->section, section) == 0;
-}
-
-/* A name without "=": a section nobody knows, unless it is a setting. */
+/* libconfuse takes any name for a setting, and has just told of one it does not know. */
 static void note_no_equal_sign(cfg_t *cfg, const char *name)
 {
-	const char *section = section_of(cfg);
-	struct ignored *entry;
+	char printed[TM_CONF_ECHO_MAX + 1];
 
-	if (tm_conf_known_name(at_work->file, section, name)) {
+	if (tm_conf_known_name(at_work->file, section_of(cfg), name)) {
 		tell(cfg->line, "\"%s\" is not followed by = and a value", name);
-		return;
-	}
-	if (at_work->ignored_count == IGNORED_MAX || ignored_in(section, name) ||
-	    (!tm_conf_known_section(at_work->file, section) && section[0])) {
+	} else if (strcmp(tm_conf_echo(name, printed), at_work->unknown_name) == 0) {
+		at_work->unknown[0] = '\0';
 		tell_stray(name, at_work->unknown_line);
-		return;
+	} else {		/* "redis|url": a path, which libconfuse understands */
+		tell_stray(name, cfg->line);
 	}
-	entry = &at_work->ignored[at_work->ignored_count++];
-	*entry = (struct ignored){.line = at_work->unknown_line,
-				  .behind = secret_before(at_work->unknown_line),
-				  .section = tm_arena_strdup(at_work->file->arena, section)};
-	echo(name, entry->name);
-	at_work->again = true;
-	if (!entry->section)
-		at_work->no_memory = true;
 }
 
 static void note_no_brace(cfg_t *cfg, const char *name)
 {
-	struct ignored *entry = ignored_section(name);
-
-	if (entry && !entry->titled) {
-		entry->titled = true;
-		at_work->again = true;
-	} else if (entry) {
-		tell_stray(name, entry->line);
-	} else {
-		tell(cfg->line, "section \"%s\" is not followed by {", name);
-	}
+	tell(cfg->line, "section \"%s\" is not followed by {", name);
 }
 
 static void note_no_title(cfg_t *cfg, const char *name)
 {
-	struct ignored *entry = ignored_section(name);
-
-	if (entry)
-		tell_stray(name, entry->line);
-	else
-		tell(cfg->line, "section \"%s\" needs a name: %s \"name\" { }", name, name);
+	tell(cfg->line, "section \"%s\" needs a name: %s \"name\" { }", name, name);
 }
 
 static void note_token(cfg_t *cfg, const char *token)
@@ -324,6 +234,13 @@ static const struct {
 	{"invalid octal number '%s'", note_escape},
 };
 
+static void end_reading(void)
+{
+	at_work->ended = true;
+	if (at_work->told_line)
+		tell(at_work->told_line, "what stands behind this mistake was not read");
+}
+
 /* Its own words are never passed on: they may repeat a secret. */
 static void on_error(cfg_t *cfg, const char *fmt, va_list args)
 {
@@ -332,11 +249,11 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list args)
 			continue;
 		messages[i].note(cfg, strchr(fmt, '%') ? va_arg(args, const char *) : "");
 		if (i > 0)
-			at_work->ended = true;
+			end_reading();
 		return;
 	}
 	tell(cfg->line, "the syntax is wrong here");
-	at_work->ended = true;
+	end_reading();
 }
 
 static const char *title_of(cfg_t *cfg)
@@ -390,15 +307,14 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	cfg_t *outer = NULL;
 
 	*(const char **)result = "";	/* libconfuse keeps no copy of what may be a secret */
-	if (!name) {			/* "redis|url": a path, which libconfuse understands */
-		tell_unknown(section_of(cfg), opt->name, cfg->line);
+	if (!name) {			/* a path, as above */
+		note_unknown(cfg, opt->name);
 		return 0;
 	}
 	at_work->last = name;
 	at_work->last_line = cfg->line;
 	if (cfg == at_work->root || !nested_name(cfg, &outer))
 		outer = NULL;
-	at_work->values[outer ? 1 : 0]++;
 	if (spoilt(value, cfg->line))
 		return 0;
 	return add_event(name, cfg, outer, value) ? 0 : -1;
@@ -417,43 +333,11 @@ static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 /* The closing brace of a section. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
-	struct ignored *entry = ignored_section(opt->name);
-	const int level = cfg == at_work->root ? 0 : 1;
-
-	if (entry && !entry->told) {
-		entry->told = true;
-		if (entry->behind)
-			tell_behind(entry->behind, entry->line);
-		else
-			tell_unknown(entry->section, entry->name, entry->line);
-	} else if (!entry && (opt->flags & CFGF_TITLE) && at_work->values[level] == 0) {
-		tell(cfg->line, "section %s is empty", opt->name);
-	}
-	at_work->values[0] += (size_t)level;	/* what is in a section counts as a value of it */
-	for (int i = level; i < LEVELS; i++) {
+	(void)opt;
+	for (int i = cfg == at_work->root ? 0 : 1; i < LEVELS; i++)
 		at_work->instance[i] = ++*at_work->file->instances;
-		at_work->values[i] = 0;
-	}
 	at_work->last = NULL;
 	return 0;
-}
-
-/* Declares the ignored sections of one place behind the count options that are there. */
-static size_t add_ignored(cfg_opt_t *opts, size_t count, const char *section)
-{
-	static cfg_opt_t none[] = {CFG_END()};
-
-	for (size_t i = 0; i < at_work->ignored_count; i++) {
-		const struct ignored *entry = &at_work->ignored[i];
-		cfg_flag_t title = entry->titled ? CFGF_TITLE : CFGF_NONE;
-
-		if (strcmp(entry->section, section) != 0)
-			continue;
-		opts[count] = (cfg_opt_t)CFG_SEC(entry->name, none,
-						 CFGF_MULTI | CFGF_KEYSTRVAL | title);
-		opts[count++].validcb = on_section;
-	}
-	return count;
 }
 
 static bool declared(const cfg_opt_t *opts, size_t count, const char *name)
@@ -464,12 +348,11 @@ static bool declared(const cfg_opt_t *opts, size_t count, const char *name)
 	return false;
 }
 
-/* The settings and ignored sections of one section, in the arena, with room for more; NULL out
- * of memory. */
+/* The settings of one section, in the arena, with room for sections; NULL out of memory. */
 static cfg_opt_t *section_options(const char *section, size_t *used)
 {
 	const struct tm_conf_file *file = at_work->file;
-	size_t room = file->count + IGNORED_MAX + SECTIONS_MAX + 2, count = 0;
+	size_t room = file->count + SECTIONS_MAX + 2, count = 0;
 	cfg_opt_t *opts = tm_arena_alloc(file->arena, room * sizeof(*opts));
 
 	if (!opts)
@@ -478,7 +361,7 @@ static cfg_opt_t *section_options(const char *section, size_t *used)
 		if (strcmp(file->names[i].section, section) == 0)
 			opts[count++] = (cfg_opt_t)CFG_STR_CB(file->names[i].name, NULL, CFGF_NONE,
 							      on_value);
-	*used = add_ignored(opts, count, section);
+	*used = count;
 	return opts;
 }
 
@@ -502,7 +385,7 @@ static bool add_section(cfg_opt_t *opts, size_t *count, const struct tm_conf_nam
 static cfg_opt_t *deep_options(const char *section)
 {
 	const struct tm_conf_file *file = at_work->file;
-	size_t count, ignored;
+	size_t count, settings;
 	cfg_opt_t *opts = section_options(section, &count), *inner;
 
 	for (size_t i = 0; opts && i < file->count; i++) {
@@ -510,9 +393,9 @@ static cfg_opt_t *deep_options(const char *section)
 
 		if (!name || declared(opts, count, name))
 			continue;
-		inner = section_options(file->names[i].section, &ignored);
+		inner = section_options(file->names[i].section, &settings);
 		if (inner)
-			inner[ignored] = (cfg_opt_t)CFG_END();
+			inner[settings] = (cfg_opt_t)CFG_END();
 		if (!add_section(opts, &count, &file->names[i], inner))
 			return NULL;
 	}
@@ -542,58 +425,35 @@ static cfg_opt_t *all_options(void)
 	return opts;
 }
 
-static void forget_events(struct tm_conf_file *file)
-{
-	for (struct tm_conf_event *event = file->events; event; event = event->next)
-		explicit_bzero(event->value, strlen(event->value));
-	file->events = NULL;
-}
-
-/* Reads the text once. False: out of memory. */
-static bool one_round(struct round *round)
+/* False: out of memory. */
+static bool read_text(struct reading *reading)
 {
 	cfg_opt_t *opts = all_options();
 	cfg_t *cfg = opts ? cfg_init(opts, CFGF_KEYSTRVAL) : NULL;
 
-	forget_events(round->file);
-	round->mistakes = NULL;
-	round->end = &round->file->events;
-	round->last = NULL;
-	for (int i = 0; i < LEVELS; i++) {
-		round->instance[i] = ++*round->file->instances;
-		round->values[i] = 0;
-	}
-	round->again = round->ended = false;
-	for (size_t i = 0; i < round->ignored_count; i++)
-		round->ignored[i].told = false;
 	if (!cfg)
 		return false;
-	round->root = cfg;
+	reading->root = cfg;
 	cfg_set_error_function(cfg, on_error);
-	if (cfg_parse_buf(cfg, round->file->text) != CFG_SUCCESS && !round->ended)
-		round->no_memory = true;
+	if (cfg_parse_buf(cfg, reading->file->text) != CFG_SUCCESS && !reading->ended)
+		reading->no_memory = true;
 	cfg_free(cfg);
-	return !round->no_memory;
+	tell_unknown();
+	return !reading->no_memory;
 }
 
 enum tm_err tm_conf_parse(struct tm_conf_file *file)
 {
-	struct round round = {.file = file, .again = true};
-	int rounds = 0, last = 0;
+	struct reading reading = {.file = file, .end = &file->events};
 
-	at_work = &round;
-	for (; round.again && rounds < ROUNDS_MAX; rounds++)
-		if (!one_round(&round))
-			return TM_ENOMEM;
-	for (const struct tm_conf_mistake *at = round.mistakes; at; at = at->next) {
-		last = at->line;
+	at_work = &reading;
+	for (int i = 0; i < LEVELS; i++)
+		reading.instance[i] = ++*file->instances;
+	if (!tm_conf_check_sections(file, &reading.mistakes) || !read_text(&reading))
+		return TM_ENOMEM;
+	for (const struct tm_conf_mistake *at = reading.mistakes; at; at = at->next)
 		if (!tm_conf_mistake_add(&file->mistakes, file->arena, at->line, at->text))
 			return TM_ENOMEM;
-	}
-	if (round.ended && last &&
-	    !tm_conf_mistake_add(&file->mistakes, file->arena, last,
-				 "what stands behind this mistake was not read"))
-		return TM_ENOMEM;
 	at_work = NULL;
 	return TM_OK;
 }

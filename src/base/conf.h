@@ -47,7 +47,8 @@ struct tm_conf_form {
  * names, relative to the including file's folder. A later file may set again what an earlier one
  * set; one file may not set the same thing twice, and no title may repeat.
  *
- * A mistake does not end the reading: all are reported, unknown names with the nearest known.
+ * A mistake does not end the reading: the first 200 of a file are reported, unknown names with the
+ * nearest known.
  * Only behind a mistake of syntax the rest of that one file is not read; the report says so.
  *
  * TM_OK; TM_EINVAL (mistakes); TM_ENOENT (cannot be read, errno as of tm_file_open); TM_ENOMEM; or

@@ -1,7 +1,8 @@
 /*
- * What may stand where in a file, and which name was meant by one that is unknown; and on which
- * line a value begins.
+ * What may stand where in a file, and what to say of a name that may not; and on which line a value
+ * begins.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/conf_file.h"
@@ -37,8 +38,9 @@ const char *tm_conf_inside(const char *section, const char *outer)
 	return strncmp(section, outer, len) == 0 && section[len] == '.' ? section + len + 1 : NULL;
 }
 
-const char *tm_conf_nearest_in(const struct tm_conf_file *file, const char *section,
-			       const char *wrong)
+/* The nearest name that may stand in the section; "" when none is near. */
+static const char *nearest_in(const struct tm_conf_file *file, const char *section,
+			      const char *wrong)
 {
 	const char *known[256];
 	const char *near;
@@ -59,7 +61,8 @@ const char *tm_conf_nearest_in(const struct tm_conf_file *file, const char *sect
 	return near ? near : "";
 }
 
-const char *tm_conf_home(const struct tm_conf_file *file, const char *name)
+/* The section in which a name is known, when just one has it; NULL otherwise. */
+static const char *home_of(const struct tm_conf_file *file, const char *name)
 {
 	const char *home = NULL;
 
@@ -73,6 +76,45 @@ const char *tm_conf_home(const struct tm_conf_file *file, const char *name)
 		home = known->section;
 	}
 	return home;
+}
+
+const char *tm_conf_echo(const char *name, char out[TM_CONF_ECHO_MAX + 1])
+{
+	size_t i;
+
+	for (i = 0; name[i] && i < TM_CONF_ECHO_MAX; i++)
+		out[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
+	out[i] = '\0';
+	return out;
+}
+
+void tm_conf_say_unknown(const struct tm_conf_file *file, const char *section, const char *name,
+			 char *out, size_t out_bytes)
+{
+	char printed[TM_CONF_ECHO_MAX + 1];
+	const char *near = nearest_in(file, section, name);
+	const bool outside = section[0] && name[0] && tm_conf_known_section(file, name);
+	const char *home = outside ? "" : home_of(file, name);
+	const char *in = section[0] ? " in " : "";
+
+	tm_conf_echo(name, printed);
+	if (strcmp(name, "include") == 0)
+		(void)snprintf(out, out_bytes, "include stands outside of sections only");
+	else if (home && home[0])
+		(void)snprintf(out, out_bytes, "\"%s\" is unknown%s%s: it belongs into %s { }",
+			       printed, in, section, home);
+	else if (home)
+		(void)snprintf(out, out_bytes, "\"%s\" is unknown%s%s: it stands outside of "
+			       "sections", printed, in, section);
+	else
+		(void)snprintf(out, out_bytes, "\"%s\" is unknown%s%s%s%s%s", printed, in, section,
+			       near[0] ? "; did you mean \"" : "", near, near[0] ? "\"?" : "");
+}
+
+void tm_conf_say_behind(const struct tm_conf_name *setting, char *out, size_t out_bytes)
+{
+	(void)snprintf(out, out_bytes, "there is more text behind the value of \"%s\": put a value "
+		       "with spaces in quotes", setting->name);
 }
 
 /* Where a line of the file begins. */

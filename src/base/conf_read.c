@@ -44,15 +44,22 @@ struct reader {
 bool tm_conf_mistake_add(struct tm_conf_mistake **list, struct tm_arena *arena, int line,
 			 const char *text)
 {
-	struct tm_conf_mistake *mistake = tm_arena_alloc(arena, sizeof(*mistake));
-	const char *copy = tm_arena_strdup(arena, text);
+	struct tm_conf_mistake *mistake;
+	const char *copy;
+	int count = 1;
 
+	for (; *list && (*list)->line <= line; list = &(*list)->next)
+		if (count++ == TM_CONF_MISTAKES_MAX)
+			return true;
+	mistake = tm_arena_alloc(arena, sizeof(*mistake));
+	copy = tm_arena_strdup(arena, text);
 	if (!mistake || !copy)
 		return false;
-	while (*list && (*list)->line <= line)
-		list = &(*list)->next;
 	*mistake = (struct tm_conf_mistake){.next = *list, .line = line, .text = copy};
 	*list = mistake;
+	while (mistake->next && count++ < TM_CONF_MISTAKES_MAX)
+		mistake = mistake->next;
+	mistake->next = NULL;
 	return true;
 }
 
@@ -324,9 +331,12 @@ static enum tm_err take_include(struct reader *reader, struct tm_conf_file *file
 static void report_all(struct reader *reader, const struct tm_conf_file *file)
 {
 	char text[LINE_MAX_BYTES + 256];
+	int count = 0;
 
 	for (const struct tm_conf_mistake *at = file->mistakes; at; at = at->next) {
-		(void)snprintf(text, sizeof(text), "%s:%d: %s", file->path, at->line, at->text);
+		(void)snprintf(text, sizeof(text), "%s:%d: %s%s", file->path, at->line, at->text,
+			       ++count < TM_CONF_MISTAKES_MAX ? "" :
+			       " (what else is wrong behind this is not told)");
 		reader->form->report(reader->form->arg, text);
 		reader->mistakes = true;
 	}

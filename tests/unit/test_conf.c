@@ -158,10 +158,6 @@ Test(conf, reports_each_mistake_with_its_line)
 		{"timeout = 1", "a:1: \"timeout\" is unknown: it belongs into redis { }\n"},
 		{"pool { listen = x }", "a:1: \"listen\" is unknown in pool: it stands outside of "
 					"sections\n"},
-		{"reddis {\n url = x\n}\n",
-		 "a:1: \"reddis\" is unknown; did you mean \"redis\"?\n"},
-		{"foo \"t\" { a = 1 b = 2 }", "a:1: \"foo\" is unknown\n"},
-		{"redis { tls { cert = x } }", "a:1: \"tls\" is unknown in redis\n"},
 		{"redis|url = x", "a:1: \"url\" is unknown: it belongs into redis { }\n"},
 		{"# c\nlisten = bad", "a:2: listen: is bad\n"},
 		{"pool {\n/* c\n */ mode = bad }", "a:3: pool.mode: is bad\n"},
@@ -170,7 +166,6 @@ Test(conf, reports_each_mistake_with_its_line)
 		 "a:2: \"mode\" was already set on line 1\n"},
 		{"provider a { kind = x }\nprovider a { model = y\nkind = z }",
 		 "a:2: provider \"a\" is already there, in a:1\n"},
-		{"provider a { }", "a:1: section provider is empty\n"},
 		{"listen = # nothing\npool { mode = x }",
 		 "a:1: the value is missing: # begins a comment; "
 		 "put a value that begins so in quotes\n"},
@@ -207,6 +202,10 @@ Test(conf, reports_each_mistake_with_its_line)
 		 "a:1: there is more text behind the value of \"mode\": put a "
 		 "value with spaces in quotes\na:1: what stands behind this mistake was not "
 		 "read\n"},
+		{"redis|nope = x\npool|mode x",
+		 "a:1: \"nope\" is unknown\n"
+		 "a:2: \"mode\" is neither a setting (name = value) nor a section (name { })\n"
+		 "a:2: what stands behind this mistake was not read\n"},
 		{"word\n\nlisten = x",
 		 "a:1: \"word\" is neither a setting (name = value) nor a section "
 		 "(name { })\na:1: what stands behind this mistake was not read\n"},
@@ -219,6 +218,38 @@ Test(conf, reports_each_mistake_with_its_line)
 		{"pool { include(\"x\") }",
 		 "a:1: \"include\" is neither a setting (name = value) nor a "
 		 "section (name { })\na:1: what stands behind this mistake was not read\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_expect_eq(read_text(cases[i].text), TM_EINVAL, "%s", cases[i].text);
+		expect(cases[i].text, &reports, cases[i].reports);
+	}
+}
+
+Test(conf, reports_sections_that_may_not_be)
+{
+	static const struct {
+		const char *text, *reports;
+	} cases[] = {
+		{"reddis {\n url = x\n}\n",
+		 "a:1: \"reddis\" is unknown; did you mean \"redis\"?\n"},
+		{"foo \"t\" { a = 1 b = 2 }", "a:1: \"foo\" is unknown\n"},
+		{"redis { tls { cert = x } }", "a:1: \"tls\" is unknown in redis\n"},
+		{"provider a { }", "a:1: section provider is empty\n"},
+		{"pool {\nredis {\n}\ntask {\ntask {\n",
+		 "a:2: \"redis\" is unknown in pool: it stands outside of sections\n"
+		 "a:4: \"task\" is unknown in pool: it stands outside of sections\n"
+		 "a:5: the { that opens here is never closed\n"},
+		{"foo { bar { a = {1, 2} }\nbaz \"}\" }\npool { pool { pool { } } mode = bad }",
+		 "a:1: \"foo\" is unknown\na:3: \"pool\" is unknown in pool: it stands outside of "
+		 "sections\na:3: pool.mode: is bad\n"},
+		{"task a { foo { } }\nprovider b { knd = x }", "a:1: \"foo\" is unknown in task\n"
+		 "a:2: \"knd\" is unknown in provider; did you mean \"kind\"?\n"},
+		{"listen { }", "a:1: \"listen\" is not followed by = and a value\na:1: what stands "
+			       "behind this mistake was not read\n"},
+		{"include { }", "a:1: an include is written include(\"file\")\na:1: what stands "
+				"behind this mistake was not read\n"},
+		{"\"\" { }", "a:1: \"\" is unknown\n"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -419,10 +450,18 @@ Test(conf, survives_any_number_of_mistakes)
 	struct tm_buf text;
 
 	tm_buf_init(&text, 1 << 20);
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 500; i++)
 		tm_buf_printf(&text, "unknown%d = %d\nsection%d \"t\" { x = 1 }\n", i, i, i);
 	cr_expect_eq(read_text(tm_buf_text(&text)), TM_EINVAL);
-	cr_expect_not_null(strstr(tm_buf_text(&reports), "a:63: \"unknown31\" is unknown\n"));
+	for (int i = 0; i < 100; i++) {
+		char wanted[160];
+
+		(void)snprintf(wanted, sizeof(wanted), "a:%d: \"unknown%d\" is unknown\n"
+			       "a:%d: \"section%d\" is unknown%s\n", 2 * i + 1, i, 2 * i + 2, i,
+			       i < 99 ? "" : " (what else is wrong behind this is not told)");
+		cr_expect_not_null(strstr(tm_buf_text(&reports), wanted), "%s", wanted);
+	}
+	cr_expect_null(strstr(tm_buf_text(&reports), "a:201:"));
 	tm_buf_clear(&text);
 }
 
