@@ -140,19 +140,34 @@ static void note_unknown(cfg_t *cfg, const char *name)
 				    sizeof(at_work->unknown));
 }
 
-/* libconfuse takes any name for a setting, and has just told of one it does not know. */
-static void note_no_equal_sign(cfg_t *cfg, const char *name)
+/* A name without = that is no setting's: libconfuse takes any for one, and may have just told that
+ * it does not know it. */
+static void note_stray(cfg_t *cfg, const char *name)
 {
 	char printed[TM_CONF_ECHO_MAX + 1];
 
-	if (tm_conf_known_name(at_work->file, section_of(cfg), name)) {
-		tell(cfg->line, "\"%s\" is not followed by = and a value", name);
-	} else if (strcmp(tm_conf_echo(name, printed), at_work->unknown_name) == 0) {
+	if (strcmp(tm_conf_echo(name, printed), at_work->unknown_name) == 0) {
 		at_work->unknown[0] = '\0';
 		tell_stray(name, at_work->unknown_line);
 	} else {		/* "redis|url": a path, which libconfuse understands */
 		tell_stray(name, cfg->line);
 	}
+}
+
+static void note_no_equal_sign(cfg_t *cfg, const char *name)
+{
+	if (tm_conf_known_name(at_work->file, section_of(cfg), name))
+		tell(cfg->line, "\"%s\" is not followed by = and a value", name);
+	else
+		note_stray(cfg, name);
+}
+
+static void note_append(cfg_t *cfg, const char *name)
+{
+	if (tm_conf_known_name(at_work->file, section_of(cfg), name))
+		tell(cfg->line, "\"%s\" takes one value: write = instead of +=", name);
+	else
+		note_stray(cfg, name);
 }
 
 static void note_no_brace(cfg_t *cfg, const char *name)
@@ -203,11 +218,6 @@ static void note_function(cfg_t *cfg, const char *name)
 	tell(cfg->line, "an include is written include(\"file\")");
 }
 
-static void note_append(cfg_t *cfg, const char *name)
-{
-	tell(cfg->line, "\"%s\" takes one value: write = instead of +=", name);
-}
-
 static void note_escape(cfg_t *cfg, const char *name)
 {
 	(void)name;
@@ -215,12 +225,14 @@ static void note_escape(cfg_t *cfg, const char *name)
 	     "a \\ in quotes is followed by something unknown: write \\\\ for the character");
 }
 
-/* libconfuse's messages; all but the first end its reading. */
+/* libconfuse's messages; all but those of unknown names end its reading. */
 static const struct {
 	const char *fmt;
 	void (*note)(cfg_t *cfg, const char *name);
 } messages[] = {
 	{"no such option '%s'", note_unknown},
+	{"no sub-section '%s' in '%s'", note_unknown},	/* of a path: "provider=x|url" */
+	{"no sub-section title/index for '%s'", note_unknown},
 	{"missing equal sign after option '%s'", note_no_equal_sign},
 	{"missing opening brace for section '%s'", note_no_brace},
 	{"missing title for section '%s'", note_no_title},
@@ -248,7 +260,7 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list args)
 		if (strcmp(messages[i].fmt, fmt) != 0)
 			continue;
 		messages[i].note(cfg, strchr(fmt, '%') ? va_arg(args, const char *) : "");
-		if (i > 0)
+		if (messages[i].note != note_unknown)
 			end_reading();
 		return;
 	}

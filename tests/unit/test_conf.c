@@ -212,6 +212,8 @@ Test(conf, reports_each_mistake_with_its_line)
 		{"listen += x",
 		 "a:1: \"listen\" takes one value: write = instead of +=\na:1: what stands "
 		 "behind this mistake was not read\n"},
+		{"\"\\x01\" += x", "a:1: \"?\" is neither a setting (name = value) nor a section "
+				   "(name { })\na:1: what stands behind this mistake was not read\n"},
 		{"include \"x\"",
 		 "a:1: an include is written include(\"file\")\na:1: what stands behind "
 		 "this mistake was not read\n"},
@@ -245,6 +247,8 @@ Test(conf, reports_sections_that_may_not_be)
 		 "sections\na:3: pool.mode: is bad\n"},
 		{"task a { foo { } }\nprovider b { knd = x }", "a:1: \"foo\" is unknown in task\n"
 		 "a:2: \"knd\" is unknown in provider; did you mean \"kind\"?\n"},
+		{"' x = y' = 1\n\"provider=x|url\" = 2",
+		 "a:1: \"?x?\" is unknown\na:2: \"x\" is unknown\n"},
 		{"listen { }", "a:1: \"listen\" is not followed by = and a value\na:1: what stands "
 			       "behind this mistake was not read\n"},
 		{"include { }", "a:1: an include is written include(\"file\")\na:1: what stands "
@@ -349,6 +353,7 @@ Test(conf, never_repeats_what_may_be_a_secret)
 		"password == canary",
 		"password = { canary }",
 		"password += canary",
+		"password = a canary += x",
 		"password = a\ncanary",
 		"password = canary canary canary\ntimeout = 1",
 		"url = redis://u:a canary@h",
