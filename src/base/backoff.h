@@ -6,15 +6,15 @@
 
 struct tm_backoff {
 	int attempts;		/* tries in all, >= 1 */
-	int64_t base_ms;	/* the exponential's first step */
+	int64_t base_ms;	/* the exponential's first step, and the least span */
 	int64_t min_ms;		/* no wait is shorter */
 	int64_t max_ms;		/* no wait is longer */
 };
 
 /*
- * The wait before the try that follows try number done (1 = the first has failed):
- * random between 0 and base * 2^done or max, whichever is less, but at least min. The limit
- * goes before the draw: late tries spread over the whole of it instead of all waiting max.
+ * The wait before the try that follows try number done (1 = the first has failed): random between
+ * min and base * 2^done, but with at least base to draw from, and never beyond max. The limits go
+ * before the draw: early tries do not all wait min, nor late ones max.
  *
  * unit  a random number in [0, 1), the caller's, so that tests choose it
  *

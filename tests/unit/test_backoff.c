@@ -14,9 +14,10 @@ Test(backoff, wait_is_drawn_from_the_exponential_within_its_limits)
 		double unit;
 		int64_t wait_ms;
 	} cases[] = {
-		{1, 0, 2000},	   {1, 0.5, 2000},   {1, 0.9999, 2000}, {2, 0.75, 3000},
-		{3, 0.5, 4000},	   {3, 0.25, 2000},  {3, 0.9999, 7999}, {4, 0.5, 5000},
-		{4, 0.9999, 9999}, {40, 0.5, 5000},  {INT_MAX, 0.5, 5000}, {INT_MAX, 0, 2000},
+		{1, 0, 2000},	   {1, 0.5, 2500},   {1, 0.9999, 2999}, {2, 0, 2000},
+		{2, 0.75, 3500},   {3, 0.5, 5000},   {3, 0.25, 3500},	{3, 0.9999, 7999},
+		{4, 0.5, 6000},	   {4, 0.9999, 9999}, {40, 0.5, 6000},	{INT_MAX, 0.5, 6000},
+		{INT_MAX, 0, 2000},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -29,8 +30,8 @@ Test(backoff, late_tries_still_spread)
 	int64_t early = tm_backoff_wait_ms(&balanced, 30, 0.3);
 	int64_t late = tm_backoff_wait_ms(&balanced, 30, 0.9);
 
-	cr_assert_eq(early, 3000);
-	cr_assert_eq(late, 9000);
+	cr_assert_eq(early, 4400);
+	cr_assert_eq(late, 9200);
 }
 
 Test(backoff, never_overflows)

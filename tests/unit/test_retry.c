@@ -30,6 +30,35 @@ Test(retry, presets_have_the_designed_numbers)
 	cr_assert_null(tm_retry_preset(""));
 }
 
+/* Requests that failed at the same moment do not come back at the same moment: a thousand even
+ * draws leave no wait to more than a few, and none is without its limits. */
+Test(retry, every_wait_of_every_preset_is_spread)
+{
+	static const char *const names[] = {"aggressive", "balanced", "conservative", "critical"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct tm_backoff *preset = tm_retry_preset(names[i]);
+
+		for (int done = 1; done < preset->attempts; done++) {
+			int64_t first = tm_backoff_wait_ms(preset, done, 0), last = first;
+			int same = 0;
+
+			cr_assert_eq(first, preset->min_ms, "%s %d", names[i], done);
+			for (int n = 1; n < 1000; n++) {
+				int64_t wait = tm_backoff_wait_ms(preset, done, n / 1000.0);
+
+				cr_assert_geq(wait, last, "%s %d", names[i], done);
+				cr_assert_leq(wait, preset->max_ms, "%s %d", names[i], done);
+				same = wait == last ? same + 1 : 0;
+				cr_assert_leq(same, 2, "%s %d: %d ms", names[i], done, (int)wait);
+				last = wait;
+			}
+			cr_assert_geq(last - first, preset->base_ms * 9 / 10, "%s %d", names[i],
+				      done);
+		}
+	}
+}
+
 Test(retry, only_passing_troubles_are_worth_another_try)
 {
 	static const int again[] = {408, 409, 425, 429, 500, 501, 502, 503, 504, 529, 599};
