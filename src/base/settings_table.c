@@ -266,18 +266,19 @@ const struct tm_setting tm_setting_table[] = {
 	 .help = "Model to ask for instead of the first provider's own. Empty: its own."},
 
 	{"breaker", "threshold", TM_SET_INT, R, OF(breaker.threshold), "5", RANGE("1", "1000"),
-	 .help = "Failures in a row that take a provider out of use; twice as many while of at "
-		 "least breaker.min_calls calls less than breaker.ratio percent have failed."},
+	 .help = "Failures in a row that take a provider out of use; two or three times as many "
+		 "while other calls have succeeded."},
 	{"breaker", "min_calls", TM_SET_INT, R, OF(breaker.min_calls), "20", RANGE("1", "100000"),
 	 .help = "Calls in breaker.window below which the ratio of failures says nothing."},
 	{"breaker", "ratio", TM_SET_INT, R, OF(breaker.ratio), "50", RANGE("1", "100"),
-	 .help = "Percentage of failed calls in breaker.window that takes a provider out of use."},
+	 .help = "Percentage of failed calls in breaker.window that takes a provider out of use, "
+		 "where chance does not explain it."},
 	{"breaker", "window", TM_SET_DURATION, R, OF(breaker.window_ms), "30s", RANGE("1s", "1h"),
 	 .help = "How far back the ratio looks."},
 	{"breaker", "recovery", TM_SET_DURATION, R, OF(breaker.recovery_ms), "8s",
 	 RANGE("100ms", "1h"),
 	 .help = "How long a provider stays out of use before one call probes it; a tenth more or "
-		 "less, by chance."},
+		 "less, by chance. A probe has as long, and at most 5s, to begin its response."},
 
 	{"fallback", "stale", TM_SET_BOOL, RL, OF(fallback.stale), "true",
 	 .help = "Whether an answer past its time stands in, flagged, when no LLM answers."},

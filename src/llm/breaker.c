@@ -8,13 +8,15 @@
 
 #include "io/redis.h"
 
-enum { BUDGET_MS = 10 * 1000, BUDGET_RESERVE = 100, BUDGET_PERCENT = 20, REPLY_ITEMS = 9 };
+enum { BUDGET_MS = 10 * 1000, BUDGET_RESERVE = 100, BUDGET_PERCENT = 20 };
+enum { ARGS = 10, REPLY_ITEMS = 10 };	/* of the script */
+enum change { NONE, OPENED, SHUT };
 
 static const char *const ops[] = {
 	[TM_BREAKER_LOOK] = "look",	  [TM_BREAKER_CLAIM] = "claim",
-	[TM_BREAKER_SUCCESS] = "success", [TM_BREAKER_FAILURE] = "failure",
-	[TM_BREAKER_RETRY] = "retry",	  [TM_BREAKER_NEUTRAL] = "neutral",
-	[TM_BREAKER_RESET] = "reset",
+	[TM_BREAKER_ALIVE] = "alive",	  [TM_BREAKER_SUCCESS] = "success",
+	[TM_BREAKER_FAILURE] = "failure", [TM_BREAKER_RETRY] = "retry",
+	[TM_BREAKER_NEUTRAL] = "neutral", [TM_BREAKER_RESET] = "reset",
 };
 
 /* Give or take a tenth, so that hosts do not all probe at once. */
@@ -24,19 +26,21 @@ static int64_t jittered(const struct tm_breaker_conf *conf, double unit)
 }
 
 int tm_breaker_queue(struct tm_redis *redis, const char *prefix, const char *provider,
-		     enum tm_breaker_op op, const struct tm_breaker_conf *conf, double unit)
+		     const struct tm_breaker_conf *conf, const struct tm_breaker_ask *ask)
 {
-	char key[128], numbers[6][24];
-	const int64_t values[6] = {conf->threshold, conf->min_calls,	  conf->ratio,
-				   conf->window_ms, jittered(conf, unit), conf->probe_ms};
-	const char *argv[8] = {key, ops[op]};
+	const int64_t values[] = {
+		ask->turn, conf->threshold, conf->min_calls, conf->ratio, conf->window_ms,
+		jittered(conf, ask->unit), conf->probe_ms, conf->patience_ms,
+	};
+	char key[128], numbers[ARGS - 2][24];
+	const char *argv[ARGS] = {key, ops[ask->op]};
 
 	(void)snprintf(key, sizeof(key), "%.48sbreaker:{%.64s}", prefix, provider);
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < ARGS - 2; i++) {
 		(void)snprintf(numbers[i], sizeof(numbers[i]), "%lld", (long long)values[i]);
 		argv[i + 2] = numbers[i];
 	}
-	return tm_redis_queue_script(redis, TM_SCRIPT_BREAKER, 1, 8, argv, NULL);
+	return tm_redis_queue_script(redis, TM_SCRIPT_BREAKER, 1, ARGS, argv, NULL);
 }
 
 enum tm_err tm_breaker_read(const struct tm_reply *reply, struct tm_breaker_view *view)
@@ -55,76 +59,198 @@ enum tm_err tm_breaker_read(const struct tm_reply *reply, struct tm_breaker_view
 		.passes = item[1].integer != 0,
 		.wait_ms = item[2].integer,
 		.probe = item[3].integer != 0,
-		.opened = item[4].integer != 0,
-		.calls = item[5].integer,
-		.failures = item[6].integer,
-		.retries = item[7].integer,
-		.opens = item[8].integer,
+		.patient = item[3].integer == 2,
+		.opened = item[4].integer == OPENED,
+		.closed = item[4].integer == SHUT,
+		.turn = item[5].integer,
+		.calls = item[6].integer,
+		.failures = item[7].integer,
+		.retries = item[8].integer,
+		.opens = item[9].integer,
 	};
 	return TM_OK;
 }
 
-static bool probe_due(const struct tm_breaker_local *breaker, int64_t now_ms)
+/* One step on the machine of this process. */
+struct step {
+	struct tm_breaker_local *breaker;
+	const struct tm_breaker_conf *conf;
+	const struct tm_breaker_ask *ask;
+	int64_t now_ms, recovery_ms;
+	enum change change;
+};
+
+/* Open and its time is over, or the probe's has gone by without word. */
+static bool probe_due(const struct step *step)
 {
-	return breaker->state != TM_BREAKER_CLOSED && now_ms >= breaker->until_ms;
+	return step->breaker->state != TM_BREAKER_CLOSED &&
+	       step->now_ms >= step->breaker->until_ms;
 }
 
-static void open_up(struct tm_breaker_local *breaker, int64_t until_ms)
+static bool is_probe(const struct step *step)
 {
-	breaker->state = TM_BREAKER_OPEN;
+	return step->breaker->state == TM_BREAKER_HALF_OPEN &&
+	       step->ask->turn == step->breaker->turn;
+}
+
+static bool is_patient(const struct step *step)
+{
+	return step->breaker->state != TM_BREAKER_CLOSED && step->ask->turn > 0 &&
+	       step->ask->turn == step->breaker->patient;
+}
+
+/* The probe whose first sign has closed it, with nothing known since. */
+static bool is_early(const struct step *step)
+{
+	return step->breaker->state == TM_BREAKER_CLOSED && step->ask->turn > 0 &&
+	       step->ask->turn == step->breaker->early;
+}
+
+/* Begun since it closed, as far as is known: the record may have been lost, and with it turns. */
+static bool is_current(const struct step *step)
+{
+	return step->breaker->state == TM_BREAKER_CLOSED &&
+	       (step->ask->turn < 0 || step->ask->turn >= step->breaker->turn);
+}
+
+static void change(struct tm_breaker_local *breaker, enum tm_breaker_state state, int64_t until_ms)
+{
+	breaker->state = state;
 	breaker->until_ms = until_ms;
-	breaker->row = breaker->window_calls = breaker->window_failures = 0;
-	breaker->opens++;
+	breaker->early = breaker->row = 0;
+	breaker->window_calls = breaker->window_failures = breaker->good_before = 0;
+	breaker->turn++;
 }
 
-static void close_up(struct tm_breaker_local *breaker)
+static void open_up(struct step *step, int64_t until_ms)
 {
-	breaker->state = TM_BREAKER_CLOSED;
-	breaker->until_ms = breaker->row = 0;
+	change(step->breaker, TM_BREAKER_OPEN, until_ms > step->now_ms ? until_ms : step->now_ms);
+	step->breaker->opens++;
+	step->change = OPENED;
 }
 
-static void count(struct tm_breaker_local *breaker, const struct tm_breaker_conf *conf,
-		  int64_t now_ms, bool failed)
+static void close_up(struct step *step)
 {
-	if (now_ms - breaker->window_ms >= conf->window_ms) {
-		breaker->window_ms = now_ms;
-		breaker->window_calls = breaker->window_failures = 0;
-	}
-	if (now_ms - breaker->budget_ms >= BUDGET_MS) {
-		breaker->budget_ms = now_ms;
+	change(step->breaker, TM_BREAKER_CLOSED, 0);
+	step->breaker->patient = step->breaker->patient_until_ms = 0;
+	step->change = SHUT;
+}
+
+static void part_with_patient(struct step *step)
+{
+	if (is_patient(step))
+		step->breaker->patient = step->breaker->patient_until_ms = 0;
+}
+
+static void count(struct step *step)
+{
+	struct tm_breaker_local *breaker = step->breaker;
+
+	if (step->now_ms - breaker->budget_ms >= BUDGET_MS) {
+		breaker->budget_ms = step->now_ms;
 		breaker->budget_calls = breaker->budget_retries = 0;
 	}
 	breaker->calls++;
-	breaker->window_calls++;
 	breaker->budget_calls++;
-	breaker->failures += failed;
-	breaker->window_failures += failed;
 }
 
-/* Failures at random come in rows, too: at 30 % of them a row of five is no rarity. Where the
- * window knows enough calls to say that most succeed, it takes twice the row. */
-static bool opens(const struct tm_breaker_local *breaker, const struct tm_breaker_conf *conf)
+static int64_t good(const struct tm_breaker_local *breaker)
 {
-	bool known = breaker->window_calls >= conf->min_calls;
-	bool bad = breaker->window_failures * 100 >= conf->ratio * breaker->window_calls;
-
-	return (known && bad) || breaker->row >= (known ? 2 * conf->threshold : conf->threshold);
+	return breaker->window_calls - breaker->window_failures;
 }
 
-/* True: this failure opened it. */
-static bool fail(struct tm_breaker_local *breaker, const struct tm_breaker_conf *conf,
-		 int64_t now_ms, int64_t recovery_ms)
+static void count_in_window(struct step *step)
 {
-	count(breaker, conf, now_ms, true);
-	if (breaker->state == TM_BREAKER_OPEN)
-		return false;
-	if (breaker->state == TM_BREAKER_CLOSED) {
-		breaker->row++;
-		if (!opens(breaker, conf))
-			return false;
+	struct tm_breaker_local *breaker = step->breaker;
+	int64_t age_ms = step->now_ms - breaker->window_ms;
+
+	if (age_ms >= step->conf->window_ms) {
+		breaker->good_before = age_ms < 2 * step->conf->window_ms ? good(breaker) : 0;
+		breaker->window_ms = step->now_ms;
+		breaker->window_calls = breaker->window_failures = 0;
 	}
-	open_up(breaker, now_ms + recovery_ms);
-	return true;
+	breaker->window_calls++;
+}
+
+/*
+ * A provider may fail three fifths of the ratio at random (30 % of its calls, where 50 % open),
+ * and of twenty calls it then fails ten now and again. So the failures must also be four standard
+ * deviations more than such a provider's. In units of a five hundredth of a call: exact in Lua's
+ * numbers, too.
+ */
+static bool ratio_is_bad(const struct step *step)
+{
+	const struct tm_breaker_local *breaker = step->breaker;
+	double calls = (double)breaker->window_calls, failures = (double)breaker->window_failures;
+	double ratio = (double)step->conf->ratio, noise = 3 * ratio;
+	double excess = failures * 500 - noise * calls;
+
+	return breaker->window_calls >= step->conf->min_calls && failures * 100 >= ratio * calls &&
+	       excess * excess >= 16 * noise * (500 - noise) * calls;
+}
+
+/*
+ * Failures at random come in rows, too: at 30 % of them a row of five is no rarity. It says that
+ * the provider is down where nothing else is known. Where this window and the one before know of
+ * calls that went well, it takes twice the row, and three times where they know of many: the more
+ * calls, the longer the rows that chance brings about.
+ */
+static bool row_is_bad(const struct step *step)
+{
+	int64_t known = step->breaker->good_before + good(step->breaker);
+	int64_t threshold = step->conf->threshold, needed = threshold;
+
+	if (known * 2 > threshold)
+		needed += threshold;
+	if (known > 20 * threshold)
+		needed += threshold;
+	return step->breaker->row >= needed;
+}
+
+static void fail(struct step *step)
+{
+	struct tm_breaker_local *breaker = step->breaker;
+
+	count(step);
+	breaker->failures++;
+	part_with_patient(step);
+	if (is_probe(step)) {
+		open_up(step, breaker->until_ms - step->conf->probe_ms + step->recovery_ms);
+	} else if (is_early(step)) {
+		open_up(step, step->now_ms + step->recovery_ms);
+	} else if (is_current(step)) {
+		count_in_window(step);
+		breaker->window_failures++;
+		breaker->row++;
+		if (ratio_is_bad(step) || row_is_bad(step))
+			open_up(step, step->now_ms + step->recovery_ms);
+	}
+}
+
+static void succeed(struct step *step)
+{
+	count(step);
+	if (is_probe(step) || is_patient(step)) {
+		close_up(step);
+	} else if (is_current(step) || is_early(step)) {
+		count_in_window(step);
+		step->breaker->row = step->breaker->early = 0;
+	}
+}
+
+static void come_alive(struct step *step)
+{
+	if (is_probe(step) || is_patient(step)) {
+		close_up(step);
+		step->breaker->early = step->ask->turn;
+	}
+}
+
+static void hand_back(struct step *step)
+{
+	part_with_patient(step);
+	if (is_probe(step))
+		change(step->breaker, TM_BREAKER_OPEN, step->now_ms);
 }
 
 static bool take_retry(struct tm_breaker_local *breaker)
@@ -138,59 +264,70 @@ static bool take_retry(struct tm_breaker_local *breaker)
 	return true;
 }
 
-static bool claim(struct tm_breaker_local *breaker, const struct tm_breaker_conf *conf,
-		  int64_t now_ms, bool *probe)
+static void claim(struct step *step, struct tm_breaker_view *view)
 {
-	if (breaker->state == TM_BREAKER_CLOSED)
-		return true;
-	if (!probe_due(breaker, now_ms))
-		return false;
-	breaker->state = TM_BREAKER_HALF_OPEN;
-	breaker->until_ms = now_ms + conf->probe_ms;
-	return *probe = true;
+	struct tm_breaker_local *breaker = step->breaker;
+
+	view->passes = breaker->state == TM_BREAKER_CLOSED || probe_due(step);
+	view->probe = view->passes && breaker->state != TM_BREAKER_CLOSED;
+	if (!view->probe)
+		return;
+	change(breaker, TM_BREAKER_HALF_OPEN, step->now_ms + step->conf->probe_ms);
+	view->patient = step->now_ms >= breaker->patient_until_ms;
+	if (view->patient) {
+		breaker->patient = breaker->turn;
+		breaker->patient_until_ms = step->now_ms + step->conf->patience_ms;
+	}
 }
 
-void tm_breaker_step(struct tm_breaker_local *breaker, enum tm_breaker_op op,
-		     const struct tm_breaker_conf *conf, int64_t now_ms, double unit,
-		     struct tm_breaker_view *view)
+static void take(struct step *step, struct tm_breaker_view *view)
 {
-	bool passes = false, probe = false, opened = false;
-
-	switch (op) {
+	switch (step->ask->op) {
 	case TM_BREAKER_LOOK:
-		passes = breaker->state == TM_BREAKER_CLOSED || probe_due(breaker, now_ms);
+		view->passes = step->breaker->state == TM_BREAKER_CLOSED || probe_due(step);
 		break;
 	case TM_BREAKER_CLAIM:
-		passes = claim(breaker, conf, now_ms, &probe);
+		claim(step, view);
+		break;
+	case TM_BREAKER_ALIVE:
+		come_alive(step);
 		break;
 	case TM_BREAKER_SUCCESS:
-		count(breaker, conf, now_ms, false);
-		if (breaker->state == TM_BREAKER_HALF_OPEN)
-			close_up(breaker);
-		else if (breaker->state == TM_BREAKER_CLOSED)
-			breaker->row = 0;
+		succeed(step);
 		break;
 	case TM_BREAKER_FAILURE:
+		fail(step);
+		break;
 	case TM_BREAKER_RETRY:
-		opened = fail(breaker, conf, now_ms, jittered(conf, unit));
-		passes = op == TM_BREAKER_RETRY && take_retry(breaker);
+		fail(step);
+		view->passes = take_retry(step->breaker);
 		break;
 	case TM_BREAKER_NEUTRAL:
-		if (breaker->state == TM_BREAKER_HALF_OPEN) {
-			breaker->state = TM_BREAKER_OPEN;
-			breaker->until_ms = now_ms;
-		}
+		hand_back(step);
 		break;
 	case TM_BREAKER_RESET:
-		close_up(breaker);
-		breaker->window_calls = breaker->window_failures = 0;
+		close_up(step);
 		break;
 	}
-	*view = (struct tm_breaker_view){
-		.state = breaker->state, .passes = passes, .probe = probe, .opened = opened,
-		.calls = breaker->calls, .failures = breaker->failures,
-		.retries = breaker->retries, .opens = breaker->opens,
-	};
+}
+
+void tm_breaker_step(struct tm_breaker_local *breaker, const struct tm_breaker_conf *conf,
+		     const struct tm_breaker_ask *ask, int64_t now_ms,
+		     struct tm_breaker_view *view)
+{
+	struct step step = {.breaker = breaker, .conf = conf, .ask = ask, .now_ms = now_ms,
+			    .recovery_ms = jittered(conf, ask->unit)};
+
+	*view = (struct tm_breaker_view){0};
+	take(&step, view);
+	view->state = breaker->state;
+	view->opened = step.change == OPENED;
+	view->closed = step.change == SHUT;
+	view->turn = breaker->turn;
+	view->calls = breaker->calls;
+	view->failures = breaker->failures;
+	view->retries = breaker->retries;
+	view->opens = breaker->opens;
 	if (breaker->state != TM_BREAKER_CLOSED && breaker->until_ms > now_ms)
 		view->wait_ms = breaker->until_ms - now_ms;
 }

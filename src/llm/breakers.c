@@ -14,11 +14,17 @@
 #include "base/log.h"
 #include "io/redis.h"
 
+enum {
+	SEEN_MS = 300,		/* how long a look is good for: the calls that one round trip began
+				 * with follow at once; who leads or falls back later asks again */
+	SILENCE_MAX_MS = 5000	/* how long a probe may keep others waiting without a sign */
+};
+
 struct own {
 	const char *name;
 	struct tm_breaker_local machine;
-	bool seen_closed;	/* by a look of this request */
-	bool probing;		/* this process' attempt is the probe */
+	int64_t seen_ms;	/* when a look found it closed; 0: none did, or it was used */
+	int64_t seen_turn;	/* at that time */
 };
 
 struct tm_breakers {
@@ -37,89 +43,146 @@ static struct own *own_of(struct tm_breakers *breakers, const char *name)
 	return NULL;
 }
 
-static void step_here(struct tm_breakers *breakers, const char *name, enum tm_breaker_op op,
-		      struct tm_breaker_view *view)
+static void step_here(struct tm_breakers *breakers, const char *name,
+		      const struct tm_breaker_ask *ask, struct tm_breaker_view *view)
 {
 	struct own *own = own_of(breakers, name);
 
 	*view = (struct tm_breaker_view){.passes = true};
 	if (own)
-		tm_breaker_step(&own->machine, op, &breakers->conf, tm_clock_mono_ms(),
-				tm_random_unit(), view);
+		tm_breaker_step(&own->machine, &breakers->conf, ask, tm_clock_mono_ms(), view);
 }
 
-/* One step that must be decided now. */
-static void step(struct tm_breakers *breakers, const char *name, enum tm_breaker_op op,
-		 struct tm_breaker_view *view)
+static int queue(struct tm_breakers *breakers, const char *name, const struct tm_breaker_ask *ask)
 {
-	struct tm_redis *redis = breakers->redis;
-	int index = tm_breaker_queue(redis, breakers->settings->redis.prefix, name, op,
-				     &breakers->conf, tm_random_unit());
+	return tm_breaker_queue(breakers->redis, breakers->settings->redis.prefix, name,
+				&breakers->conf, ask);
+}
 
-	if (tm_redis_run(redis) != TM_OK ||
-	    tm_breaker_read(tm_redis_reply(redis, index), view) != TM_OK)
-		step_here(breakers, name, op, view);
-	tm_redis_end(redis);
+/* The step for one of the two machines. Turns of one mean nothing to the other. */
+static struct tm_breaker_ask ask_of(enum tm_breaker_op op, const struct tm_call_claim *claim,
+				    bool here)
+{
+	return (struct tm_breaker_ask){
+		.op = op, .unit = tm_random_unit(),
+		.turn = claim && claim->here == here ? claim->turn : TM_BREAKER_ELSEWHERE,
+	};
+}
+
+static void log_change(const char *name, const struct tm_breaker_view *view)
+{
 	if (view->opened)
 		tm_log(TM_LOG_WARN, "provider %s: circuit breaker opens, next probe in %lld ms",
 		       name, (long long)view->wait_ms);
 	if (view->probe)
 		tm_log(TM_LOG_INFO, "provider %s: circuit breaker half-open, this call probes it",
 		       name);
+	if (view->closed)
+		tm_log(TM_LOG_INFO, "provider %s: circuit breaker closes", name);
+}
+
+/* One step that must be decided now. True: decided here, as Redis is away. */
+static bool step(struct tm_breakers *breakers, const char *name, enum tm_breaker_op op,
+		 const struct tm_call_claim *claim, struct tm_breaker_view *view)
+{
+	struct tm_redis *redis = breakers->redis;
+	struct tm_breaker_ask ask = ask_of(op, claim, false);
+	int index = queue(breakers, name, &ask);
+	bool here;
+
+	here = tm_redis_run(redis) != TM_OK ||
+	       tm_breaker_read(tm_redis_reply(redis, index), view) != TM_OK;
+	tm_redis_end(redis);
+	if (here) {
+		ask = ask_of(op, claim, true);
+		step_here(breakers, name, &ask, view);
+	}
+	log_change(name, view);
+	return here;
 }
 
 /* One step that only tells. */
-static void tell(struct tm_breakers *breakers, const char *name, enum tm_breaker_op op)
+static void tell(struct tm_breakers *breakers, const char *name, enum tm_breaker_op op,
+		 const struct tm_call_claim *claim)
 {
 	struct tm_redis *redis = breakers->redis;
+	struct tm_breaker_ask ask = ask_of(op, claim, false);
 	struct tm_breaker_view view;
 
-	(void)tm_breaker_queue(redis, breakers->settings->redis.prefix, name, op, &breakers->conf,
-			       tm_random_unit());
-	if (tm_redis_send(redis) != TM_OK)
-		step_here(breakers, name, op, &view);
+	(void)queue(breakers, name, &ask);
+	if (tm_redis_send(redis) != TM_OK) {
+		ask = ask_of(op, claim, true);
+		step_here(breakers, name, &ask, &view);
+	}
 	tm_redis_end(redis);
 }
 
-static bool claim(void *arg, const struct tm_provider_conf *provider, int64_t *wait_ms)
+/* The provider's own limit, or all the time that a request has. Settings of a location do not
+ * count: a breaker is everybody's. */
+static int64_t fair_ms(const struct tm_breakers *breakers, const struct tm_provider_conf *provider)
+{
+	int64_t deadline_ms = breakers->settings->llm.deadline_ms;
+
+	if (provider->timeout_ms > 0 && provider->timeout_ms < deadline_ms)
+		return provider->timeout_ms;
+	return deadline_ms;
+}
+
+static bool claim(void *arg, const struct tm_provider_conf *provider, struct tm_call_claim *claim,
+		  int64_t *wait_ms)
 {
 	struct tm_breakers *breakers = arg;
 	struct own *own = own_of(breakers, provider->name);
 	struct tm_breaker_view view;
 
-	if (own && own->seen_closed) {
-		own->seen_closed = own->probing = false;
+	*claim = (struct tm_call_claim){.fair_ms = fair_ms(breakers, provider)};
+	if (own && own->seen_ms && tm_clock_mono_ms() - own->seen_ms <= SEEN_MS) {
+		own->seen_ms = 0;
+		claim->turn = own->seen_turn;
 		return true;
 	}
-	step(breakers, provider->name, TM_BREAKER_CLAIM, &view);
-	if (own)
-		own->probing = view.probe;
+	claim->here = step(breakers, provider->name, TM_BREAKER_CLAIM, NULL, &view);
+	claim->turn = view.turn;
+	claim->probe = view.probe;
+	if (view.probe && !view.patient)
+		claim->silence_ms = breakers->conf.probe_ms;
 	*wait_ms = view.wait_ms;
 	return view.passes;
 }
 
-static bool failed(void *arg, const struct tm_provider_conf *provider, bool would_retry)
+static void alive(void *arg, const struct tm_provider_conf *provider,
+		  const struct tm_call_claim *claim)
 {
 	struct tm_breaker_view view;
 
-	step(arg, provider->name, would_retry ? TM_BREAKER_RETRY : TM_BREAKER_FAILURE, &view);
+	(void)step(arg, provider->name, TM_BREAKER_ALIVE, claim, &view);
+}
+
+static bool failed(void *arg, const struct tm_provider_conf *provider,
+		   const struct tm_call_claim *claim, bool would_retry)
+{
+	struct tm_breaker_view view;
+
+	(void)step(arg, provider->name, would_retry ? TM_BREAKER_RETRY : TM_BREAKER_FAILURE, claim,
+		   &view);
 	return view.passes;
 }
 
-static void succeeded(void *arg, const struct tm_provider_conf *provider)
+static void succeeded(void *arg, const struct tm_provider_conf *provider,
+		      const struct tm_call_claim *claim)
 {
-	struct own *own = own_of(arg, provider->name);
+	struct tm_breaker_view view;
 
-	tell(arg, provider->name, TM_BREAKER_SUCCESS);
-	if (own && own->probing)
-		tm_log(TM_LOG_INFO, "provider %s: circuit breaker closes", provider->name);
-	if (own)
-		own->probing = false;
+	if (claim->probe)	/* waited for: the log is to say what it did */
+		(void)step(arg, provider->name, TM_BREAKER_SUCCESS, claim, &view);
+	else
+		tell(arg, provider->name, TM_BREAKER_SUCCESS, claim);
 }
 
-static void neutral(void *arg, const struct tm_provider_conf *provider)
+static void neutral(void *arg, const struct tm_provider_conf *provider,
+		    const struct tm_call_claim *claim)
 {
-	tell(arg, provider->name, TM_BREAKER_NEUTRAL);
+	tell(arg, provider->name, TM_BREAKER_NEUTRAL, claim);
 }
 
 enum tm_err tm_breakers_new(struct tm_breakers **out, const struct tm_settings *settings,
@@ -131,14 +194,16 @@ enum tm_err tm_breakers_new(struct tm_breakers **out, const struct tm_settings *
 		return TM_ENOMEM;
 	breakers->settings = settings;
 	breakers->redis = redis;
-	breakers->gate = (struct tm_call_gate){claim, failed, succeeded, neutral, breakers};
+	breakers->gate = (struct tm_call_gate){claim, alive, failed, succeeded, neutral, breakers};
 	breakers->conf = (struct tm_breaker_conf){
 		.threshold = settings->breaker.threshold,
 		.min_calls = settings->breaker.min_calls,
 		.ratio = settings->breaker.ratio,
 		.window_ms = settings->breaker.window_ms,
 		.recovery_ms = settings->breaker.recovery_ms,
-		.probe_ms = settings->llm.deadline_ms,
+		.probe_ms = settings->breaker.recovery_ms < SILENCE_MAX_MS ?
+				    settings->breaker.recovery_ms : SILENCE_MAX_MS,
+		.patience_ms = settings->llm.deadline_ms,
 	};
 	for (size_t i = 0; i < settings->providers_count; i++)
 		breakers->own[i].name = settings->providers[i].name;
@@ -158,12 +223,12 @@ const struct tm_call_gate *tm_breakers_gate(struct tm_breakers *breakers)
 
 int tm_breakers_queue_look(struct tm_breakers *breakers, const struct tm_provider_conf *provider)
 {
+	const struct tm_breaker_ask look = {.op = TM_BREAKER_LOOK};
 	struct own *own = own_of(breakers, provider->name);
 
 	if (own)
-		own->seen_closed = false;
-	return tm_breaker_queue(breakers->redis, breakers->settings->redis.prefix, provider->name,
-				TM_BREAKER_LOOK, &breakers->conf, 0.0);
+		own->seen_ms = 0;
+	return queue(breakers, provider->name, &look);
 }
 
 void tm_breakers_seen(struct tm_breakers *breakers, const struct tm_provider_conf *provider,
@@ -172,28 +237,30 @@ void tm_breakers_seen(struct tm_breakers *breakers, const struct tm_provider_con
 	struct own *own = own_of(breakers, provider->name);
 	struct tm_breaker_view view;
 
-	if (own && tm_breaker_read(reply, &view) == TM_OK)
-		own->seen_closed = view.state == TM_BREAKER_CLOSED;
+	if (!own || tm_breaker_read(reply, &view) != TM_OK || view.state != TM_BREAKER_CLOSED)
+		return;
+	own->seen_ms = tm_clock_mono_ms();
+	own->seen_turn = view.turn;
 }
 
 void tm_breakers_view(struct tm_breakers *breakers, const char *provider,
 		      struct tm_breaker_view *view)
 {
-	step(breakers, provider, TM_BREAKER_LOOK, view);
+	(void)step(breakers, provider, TM_BREAKER_LOOK, NULL, view);
 }
 
 enum tm_err tm_breakers_reset(struct tm_breakers *breakers, const char *provider)
 {
+	const struct tm_breaker_ask reset = {.op = TM_BREAKER_RESET};
 	struct tm_redis *redis = breakers->redis;
 	struct tm_breaker_view view;
 	enum tm_err err;
-	int index = tm_breaker_queue(redis, breakers->settings->redis.prefix, provider,
-				     TM_BREAKER_RESET, &breakers->conf, 0.0);
+	int index = queue(breakers, provider, &reset);
 
 	err = tm_redis_run(redis);
 	if (err == TM_OK)
 		err = tm_breaker_read(tm_redis_reply(redis, index), &view);
 	tm_redis_end(redis);
-	step_here(breakers, provider, TM_BREAKER_RESET, &view);
+	step_here(breakers, provider, &reset, &view);
 	return err == TM_OK ? TM_OK : TM_EUNAVAIL;
 }

@@ -23,7 +23,7 @@ const struct tm_call_gate *tm_breakers_gate(struct tm_breakers *breakers);
 /*
  * A look at a provider's breaker ahead of the call, in a pipeline that is under way anyway:
  * queue returns the reply's index; seen reads the reply after a run that was TM_OK. A claim
- * that finds the breaker seen closed needs no round trip of its own.
+ * that comes at once and finds the breaker seen closed needs no round trip of its own.
  */
 int tm_breakers_queue_look(struct tm_breakers *breakers, const struct tm_provider_conf *provider);
 void tm_breakers_seen(struct tm_breakers *breakers, const struct tm_provider_conf *provider,

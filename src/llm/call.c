@@ -50,6 +50,8 @@ static int64_t idle_ms(const struct tm_call_run *run)
 		if ((job->state == TM_CALL_WAITING || job->state == TM_CALL_FLYING) &&
 		    job->due_ms && job->due_ms < next)
 			next = job->due_ms;
+		if (job->state == TM_CALL_FLYING && job->silent_ms && job->silent_ms < next)
+			next = job->silent_ms;
 	}
 	return next > now ? next - now : 0;
 }

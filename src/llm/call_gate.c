@@ -10,10 +10,20 @@ bool tm_call_gate_claim(struct tm_call_job *job, int64_t *wait_ms)
 {
 	const struct tm_call_gate *gate = job->run->limits->gate;
 
+	job->claim = (struct tm_call_claim){0};
 	if (!gate)
 		return true;
-	job->claimed = gate->claim(gate->arg, tm_call_job_provider(job), wait_ms);
+	job->claimed = gate->claim(gate->arg, tm_call_job_provider(job), &job->claim, wait_ms);
 	return job->claimed;
+}
+
+void tm_call_gate_alive(struct tm_call_job *job)
+{
+	const struct tm_call_gate *gate = job->run->limits->gate;
+
+	if (job->claimed)
+		gate->alive(gate->arg, tm_call_job_provider(job), &job->claim);
+	job->claim.probe = false;
 }
 
 bool tm_call_gate_failed(struct tm_call_job *job, bool would_retry)
@@ -23,7 +33,8 @@ bool tm_call_gate_failed(struct tm_call_job *job, bool would_retry)
 	if (!job->claimed)
 		return would_retry;
 	job->claimed = false;
-	return gate->failed(gate->arg, tm_call_job_provider(job), would_retry) && would_retry;
+	return gate->failed(gate->arg, tm_call_job_provider(job), &job->claim, would_retry) &&
+	       would_retry;
 }
 
 void tm_call_gate_succeeded(struct tm_call_job *job)
@@ -31,7 +42,7 @@ void tm_call_gate_succeeded(struct tm_call_job *job)
 	const struct tm_call_gate *gate = job->run->limits->gate;
 
 	if (job->claimed)
-		gate->succeeded(gate->arg, tm_call_job_provider(job));
+		gate->succeeded(gate->arg, tm_call_job_provider(job), &job->claim);
 	job->claimed = false;
 }
 
@@ -40,7 +51,7 @@ void tm_call_gate_neutral(struct tm_call_job *job)
 	const struct tm_call_gate *gate = job->run->limits->gate;
 
 	if (job->claimed)
-		gate->neutral(gate->arg, tm_call_job_provider(job));
+		gate->neutral(gate->arg, tm_call_job_provider(job), &job->claim);
 	job->claimed = false;
 }
 

@@ -15,6 +15,9 @@
 enum {
 	LEFT_MIN_MS = 20,	/* with less than this left no attempt is worth beginning, and
 				 * timers that differ by a few ms agree on what ended a call */
+	FAIR_PART = 3,		/* of FAIR_OF of a fair time: waits and round trips before an
+				 * attempt take their part of it */
+	FAIR_OF = 4,
 	DETAIL_BYTES = 200,
 	BODY_MAX = 16 * 1024 * 1024
 };
@@ -312,6 +315,7 @@ static void begin(struct tm_call_job *job)
 	tm_call_memory_recall(job);
 	job->due_ms = 0;
 	job->began_us = tm_clock_mono_us();
+	job->silent_ms = job->claim.silence_ms ? job->began_us / 1000 + job->claim.silence_ms : 0;
 	err = launch(job, kind);
 	if (err == TM_OK) {
 		job->tries++;
@@ -326,10 +330,15 @@ static void begin(struct tm_call_job *job)
 	}
 }
 
-/* The provider did not answer within the request's time. */
+/* The provider did not answer within the request's time. That is held against it only where it had
+ * most of the time that attempts normally have: what came late in a request, or belongs to one that
+ * is in a hurry, says nothing of others. */
 static void strike(struct tm_call_job *job)
 {
-	(void)tm_call_gate_failed(job, false);
+	int64_t had_ms = (tm_clock_mono_us() - job->began_us) / 1000;
+
+	if (had_ms * FAIR_OF >= job->claim.fair_ms * FAIR_PART)
+		(void)tm_call_gate_failed(job, false);
 	end_late(job);
 }
 
@@ -431,6 +440,21 @@ static void land(struct tm_call_job *job, const struct tm_http_result *result)
 	conclude(job, class, &reply, result);
 }
 
+/* A probe is under way, and others wait for what it finds. */
+static void watch_probe(struct tm_call_job *job)
+{
+	int status = tm_http_status(job->transfer);
+
+	if (status >= 200 && status <= 299) {
+		job->silent_ms = 0;
+		tm_call_gate_alive(job);
+	} else if (job->silent_ms && tm_clock_mono_ms() >= job->silent_ms) {
+		blame(job, tm_arena_printf(job->call->arena, "no sign of life within %lld ms",
+					   (long long)job->claim.silence_ms));
+		retry_later(job, -1);
+	}
+}
+
 static void fly(struct tm_call_job *job)
 {
 	const struct tm_http_result *result = tm_http_result(job->transfer);
@@ -443,6 +467,8 @@ static void fly(struct tm_call_job *job)
 		land(job, NULL);
 	else if (late)
 		strike(job);
+	else if (job->claim.probe)
+		watch_probe(job);
 }
 
 static void limit(struct tm_call_job *job)

@@ -1,7 +1,6 @@
 /*
- * Private to the engine: one call on its way (a job), and the run that it belongs to. call.c
- * runs jobs, call_job.c moves one of them on, call_stream.c takes what is streamed to it,
- * call_gate.c speaks to what outlives it.
+ * Private to the engine: one call on its way (a job), and the run that it belongs to. call.c runs
+ * jobs, call_job.c moves one on, call_stream.c takes its stream, call_gate.c what outlives it.
  */
 #ifndef TM_LLM_CALL_JOB_H
 #define TM_LLM_CALL_JOB_H
@@ -50,9 +49,11 @@ struct tm_call_job {
 	int plainness;		/* of the questions to it */
 	bool asked_again;	/* the one more chance for an answer of no use is spent */
 	bool claimed;		/* the gate let this attempt pass and awaits word of it */
+	struct tm_call_claim claim;
 	bool spoken;		/* text has gone to the client: there is no way back */
 	int64_t due_ms;		/* WAITING: when to try again; FLYING: when a stream that is done
 				 * need not end its transfer any more; 0: no such time */
+	int64_t silent_ms;	/* FLYING: when a probe's response must have begun; or 0 */
 	int64_t began_us;	/* FLYING: when it began */
 	int64_t deadline_ms;	/* the call's, or its limit where that comes first */
 	enum tm_call_end verdict;	/* of the providers left behind */
@@ -86,10 +87,10 @@ void tm_call_job_end(struct tm_call_job *job, enum tm_call_end how, const char *
 /* The provider it is at. */
 const struct tm_provider_conf *tm_call_job_provider(const struct tm_call_job *job);
 
-/* The gate's side of an attempt. Claim: false where nothing passes for *wait_ms. Failed: the
- * provider's own trouble; true when it may be tried again. The last three do nothing without a
- * claim that waits for word. */
+/* The gate's side of an attempt. Claim: false where nothing passes for *wait_ms. Failed: true when
+ * it may be tried again. All but claim do nothing without a claim that waits for word. */
 bool tm_call_gate_claim(struct tm_call_job *job, int64_t *wait_ms);
+void tm_call_gate_alive(struct tm_call_job *job);
 bool tm_call_gate_failed(struct tm_call_job *job, bool would_retry);
 void tm_call_gate_succeeded(struct tm_call_job *job);
 void tm_call_gate_neutral(struct tm_call_job *job);

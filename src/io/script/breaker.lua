@@ -3,21 +3,27 @@
 -- per process while Redis is away.
 --
 -- KEYS[1]  hash of one provider
--- ARGV     op, threshold, min_calls, ratio (percent), window_ms, recovery_ms, probe_ms, jitter
+-- ARGV     op, turn, threshold, min_calls, ratio (percent), window_ms, recovery_ms, probe_ms,
+--          patience_ms
 --          op: look    say how it stands, change nothing
 --              claim   an attempt is about to be made: may it? Half-open: one probe only
---              success, failure    how a claimed attempt ended
+--              alive   a claimed attempt's first sign of success; more is to come
+--              success, failure    how it ended
 --              neutral it ended in a way that says nothing of the provider
 --              retry   failure, and: may the caller try again?
 --              reset   closed, everything forgotten but the totals
+--          turn: what the claim had in answer; -1: claimed elsewhere. Every change of state
+--          begins another turn, and what was begun in an earlier one changes nothing any more
 --          recovery_ms is jittered by the caller, who has random numbers
 -- returns  state (0 closed, 1 open, 2 half-open), may call or retry (1, 0), wait_ms until a
---          call may pass, probe (1: this claim is the probe), opened (1: this step opened it),
+--          call may pass, probe (1: this claim is the probe; 2: and may outlive its claim),
+--          changed (1: this step opened it, 2: closed it), turn,
 --          calls, failures, retries, opens (totals)
 
-local op = ARGV[1]
-local threshold, min_calls, ratio = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local window, recovery, probe_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local op, turn = ARGV[1], tonumber(ARGV[2])
+local threshold, min_calls, ratio = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local window, recovery, probe_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local patience = tonumber(ARGV[9])
 local BUDGET_MS, BUDGET_RESERVE, BUDGET_PERCENT = 10000, 100, 20
 
 local time = redis.call('TIME')
@@ -36,54 +42,110 @@ local function add(name)
 end
 
 local CLOSED, OPEN, HALF = 0, 1, 2
-local may, probe, opened = 0, 0, 0
+local OPENED, SHUT = 1, 2
+local may, probe, changed = 0, 0, 0
 
-local function roll()
-	if now - get('window') >= window or now < get('window') then
-		b.window, b.window_calls, b.window_failures = now, 0, 0
-	end
-	if now - get('budget') >= BUDGET_MS or now < get('budget') then
-		b.budget, b.budget_calls, b.budget_retries = now, 0, 0
-	end
+local function change(state, till)
+	b.state, b['until'], b.early = state, till, 0
+	b.row, b.window_calls, b.window_failures, b.good_before = 0, 0, 0, 0
+	add('turn')
 end
 
-local function open()
-	b.state, b['until'], b.row = OPEN, now + recovery, 0
-	b.window_calls, b.window_failures = 0, 0
+local function open(till)
+	change(OPEN, math.max(now, till))
 	add('opens')
-	opened = 1
+	changed = OPENED
 end
 
 local function close()
-	b.state, b['until'], b.row = CLOSED, 0, 0
+	change(CLOSED, 0)
+	b.patient, b.patient_until = 0, 0
+	changed = SHUT
 end
 
--- Open and its time is over, or the probe's owner never came back.
+-- Open and its time is over, or the probe's has gone by without word.
 local function probe_due()
 	return get('state') ~= CLOSED and now >= get('until')
 end
 
-local function count(failed)
-	roll()
-	add('calls')
-	add('window_calls')
-	add('budget_calls')
-	if failed then
-		add('failures')
-		add('window_failures')
+local function is_probe()
+	return get('state') == HALF and turn == get('turn')
+end
+
+local function is_patient()
+	return get('state') ~= CLOSED and turn > 0 and turn == get('patient')
+end
+
+-- The probe whose first sign has closed it, with nothing known since.
+local function is_early()
+	return get('state') == CLOSED and turn > 0 and turn == get('early')
+end
+
+local function is_current()
+	return get('state') == CLOSED and (turn < 0 or turn >= get('turn'))
+end
+
+local function part_with_patient()
+	if is_patient() then
+		b.patient, b.patient_until = 0, 0
 	end
 end
 
+local function count()
+	if now - get('budget') >= BUDGET_MS or now < get('budget') then
+		b.budget, b.budget_calls, b.budget_retries = now, 0, 0
+	end
+	add('calls')
+	add('budget_calls')
+end
+
+local function good()
+	return get('window_calls') - get('window_failures')
+end
+
+local function count_in_window()
+	local age = now - get('window')
+	if age >= window or age < 0 then
+		b.good_before = age >= 0 and age < 2 * window and good() or 0
+		b.window, b.window_calls, b.window_failures = now, 0, 0
+	end
+	add('window_calls')
+end
+
+-- See ratio_is_bad() and row_is_bad() in llm/breaker.c.
+local function ratio_is_bad()
+	local calls, failures = get('window_calls'), get('window_failures')
+	local noise = ratio * 3
+	local excess = failures * 500 - noise * calls
+	return calls >= min_calls and failures * 100 >= ratio * calls
+		and excess * excess >= 16 * noise * (500 - noise) * calls
+end
+
+local function row_is_bad()
+	local known, needed = get('good_before') + good(), threshold
+	if known * 2 > threshold then
+		needed = needed + threshold
+	end
+	if known > 20 * threshold then
+		needed = needed + threshold
+	end
+	return get('row') >= needed
+end
+
 local function fail()
-	count(true)
-	if get('state') == HALF then
-		open()
-	elseif get('state') == CLOSED then
+	count()
+	add('failures')
+	part_with_patient()
+	if is_probe() then
+		open(get('until') - probe_ms + recovery)
+	elseif is_early() then
+		open(now + recovery)
+	elseif is_current() then
+		count_in_window()
+		add('window_failures')
 		add('row')
-		local known = get('window_calls') >= min_calls
-		local bad = get('window_failures') * 100 >= ratio * get('window_calls')
-		if known and bad or get('row') >= (known and 2 * threshold or threshold) then
-			open()
+		if ratio_is_bad() or row_is_bad() then
+			open(now + recovery)
 		end
 	end
 end
@@ -94,14 +156,24 @@ elseif op == 'claim' then
 	if get('state') == CLOSED then
 		may = 1
 	elseif probe_due() then
-		b.state, b['until'], may, probe = HALF, now + probe_ms, 1, 1
+		change(HALF, now + probe_ms)
+		may, probe = 1, 1
+		if now >= get('patient_until') or get('patient_until') > now + patience then
+			b.patient, b.patient_until, probe = get('turn'), now + patience, 2
+		end
+	end
+elseif op == 'alive' then
+	if is_probe() or is_patient() then
+		close()
+		b.early = turn
 	end
 elseif op == 'success' then
-	count(false)
-	if get('state') == HALF then
+	count()
+	if is_probe() or is_patient() then
 		close()
-	elseif get('state') == CLOSED then
-		b.row = 0
+	elseif is_current() or is_early() then
+		count_in_window()
+		b.row, b.early = 0, 0
 	end
 elseif op == 'failure' then
 	fail()
@@ -114,12 +186,12 @@ elseif op == 'retry' then
 		may = 1
 	end
 elseif op == 'neutral' then
-	if get('state') == HALF then
-		b.state, b['until'] = OPEN, now
+	part_with_patient()
+	if is_probe() then
+		change(OPEN, now)
 	end
 elseif op == 'reset' then
 	close()
-	b.window_calls, b.window_failures = 0, 0
 end
 
 if op ~= 'look' and not (op == 'claim' and probe == 0) then
@@ -135,5 +207,5 @@ if op ~= 'look' and not (op == 'claim' and probe == 0) then
 end
 
 local wait = get('state') == CLOSED and 0 or math.max(0, get('until') - now)
-return { get('state'), may, wait, probe, opened,
+return { get('state'), may, wait, probe, changed, get('turn'),
 	get('calls'), get('failures'), get('retries'), get('opens') }
