@@ -278,7 +278,7 @@ const struct tm_setting tm_setting_table[] = {
 	{"breaker", "recovery", TM_SET_DURATION, R, OF(breaker.recovery_ms), "8s",
 	 RANGE("100ms", "1h"),
 	 .help = "How long a provider stays out of use before one call probes it; a tenth more or "
-		 "less, by chance. A probe has as long, and at most 5s, to begin its response."},
+		 "less, by chance. It has 5s to begin its response."},
 
 	{"fallback", "stale", TM_SET_BOOL, RL, OF(fallback.stale), "true",
 	 .help = "Whether an answer past its time stands in, flagged, when no LLM answers."},

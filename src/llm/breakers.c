@@ -17,7 +17,7 @@
 enum {
 	SEEN_MS = 300,		/* how long a look is good for: the calls that one round trip began
 				 * with follow at once; who leads or falls back later asks again */
-	SILENCE_MAX_MS = 5000	/* how long a probe may keep others waiting without a sign */
+	PROBE_MAX_MS = 5000	/* how long a probe may keep others waiting without a sign */
 };
 
 struct own {
@@ -144,8 +144,8 @@ static bool claim(void *arg, const struct tm_provider_conf *provider, struct tm_
 	claim->here = step(breakers, provider->name, TM_BREAKER_CLAIM, NULL, &view);
 	claim->turn = view.turn;
 	claim->probe = view.probe;
-	if (view.probe && !view.patient)
-		claim->silence_ms = breakers->conf.probe_ms;
+	if (view.probe && !view.patient)	/* ends before another one may begin */
+		claim->silence_ms = breakers->conf.probe_ms - breakers->conf.probe_ms / 50;
 	*wait_ms = view.wait_ms;
 	return view.passes;
 }
@@ -201,8 +201,8 @@ enum tm_err tm_breakers_new(struct tm_breakers **out, const struct tm_settings *
 		.ratio = settings->breaker.ratio,
 		.window_ms = settings->breaker.window_ms,
 		.recovery_ms = settings->breaker.recovery_ms,
-		.probe_ms = settings->breaker.recovery_ms < SILENCE_MAX_MS ?
-				    settings->breaker.recovery_ms : SILENCE_MAX_MS,
+		.probe_ms = settings->llm.deadline_ms < PROBE_MAX_MS ?
+				    settings->llm.deadline_ms : PROBE_MAX_MS,
 		.patience_ms = settings->llm.deadline_ms,
 	};
 	for (size_t i = 0; i < settings->providers_count; i++)
