@@ -7,7 +7,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/file.h"
 
 const char *const tm_keys_permissions[] = {"read", "write", "admin", NULL};
 
@@ -269,22 +269,17 @@ static void sort(struct reader *reader)
 	table->count = kept;
 }
 
-/* Opens a regular file; a FIFO in its place would make a worker wait for ever. */
 static FILE *open_file(const struct reader *reader)
 {
-	int fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat stat;
-	FILE *file = NULL;
+	struct stat about;
+	int fd = tm_file_open(reader->path, &about);
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 
-	if (fd < 0 || fstat(fd, &stat) != 0)
-		tell(reader, "cannot be read: %s", strerror(errno));
-	else if (!S_ISREG(stat.st_mode))
-		tell(reader, "is not a file");
-	else
-		file = fdopen(fd, "r");
+	if (!file)
+		tell(reader, "cannot be read: %s", tm_file_error(errno));
 	if (!file && fd >= 0)
 		(void)close(fd);
-	if (file && stat.st_mode & S_IROTH)
+	if (file && about.st_mode & S_IROTH)
 		tell(reader, "warning: everyone may read it (chmod o-r)");
 	return file;
 }
