@@ -9,7 +9,7 @@ import pytest
 
 from lib.batches import item, submit
 from lib.llm import Step
-from lib.proc import holder_of
+from lib.proc import holder_of, kill_all
 from lib.site import FREE
 
 
@@ -62,8 +62,10 @@ def test_a_batch_in_the_background_is_accepted_once(site, name):
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(lambda: submit(one, 3, name, {"Prefer": "respond-async, wait=20"}))
         one.llm.await_requests(1)
-        for pid in set(one.pool.workers()) - set(one.pool.job_workers()):
-            os.kill(pid, signal.SIGKILL)
+        workers = set(one.pool.workers()) - set(one.pool.job_workers())
+        for pid in workers:    # all at once: none of them is to take what another one had
+            os.kill(pid, signal.SIGSTOP)
+        kill_all(workers)
         found = answer.result()
     assert found.status == 200 and found.json()["completed"] == 3, found.text
     assert one.llm.count == 3 and len(one.redis.keys("tm:batch:*:state")) == 1
