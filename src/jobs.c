@@ -13,9 +13,9 @@
 #include "api/app.h"
 #include "api/job.h"
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/log.h"
 #include "pool/sig.h"
+#include "worker.h"
 
 enum {
 	PAUSE_MIN_MS = 50, PAUSE_MAX_MS = 500,
@@ -80,22 +80,13 @@ static int loop(struct worker *self, bool once)
 	return EXIT_SUCCESS;
 }
 
-static int64_t share_of(int64_t requests_max)
-{
-	int64_t share = (int64_t)((double)requests_max * (0.9 + 0.2 * tm_random_unit()));
-
-	if (requests_max <= 0)
-		return INT64_MAX;
-	return share < 1 ? 1 : share;
-}
-
 int tm_jobs_run(const struct tm_settings *settings, bool once, struct tm_child *child)
 {
 	struct worker self = {.child = child};
 	int status = EXIT_FAILURE;
 
 	(void)prctl(PR_SET_NAME, "textmill-jobs");	/* for ps and top */
-	self.share = once ? INT64_MAX : share_of(settings->pool.requests_max);
+	self.share = once ? INT64_MAX : tm_worker_share(settings->pool.requests_max);
 	if (tm_app_new(&self.app, settings) != TM_OK)
 		return EXIT_FAILURE;	/* logged */
 	if (tm_sig_init_worker() != TM_OK) {

@@ -48,8 +48,7 @@ struct worker {
 	int64_t served, share;	/* share: INT64_MAX for no end */
 };
 
-/* A tenth more or less, so that workers that started together do not end together. */
-static int64_t share_of(int64_t requests_max)
+int64_t tm_worker_share(int64_t requests_max)
 {
 	double share = (double)requests_max * (0.9 + 0.2 * tm_random_unit());
 
@@ -84,7 +83,7 @@ static bool start(struct worker *self, const struct tm_settings *settings)
 	struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE,
 				    .data.fd = self->listen_fd};
 
-	self->share = share_of(settings->pool.requests_max);
+	self->share = tm_worker_share(settings->pool.requests_max);
 	find_path(self);
 	if (tm_app_new(&self->app, settings) != TM_OK)
 		return false;	/* logged */

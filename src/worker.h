@@ -2,6 +2,8 @@
 #ifndef TM_WORKER_H
 #define TM_WORKER_H
 
+#include <stdint.h>
+
 #include "base/settings.h"
 #include "pool/master.h"
 
@@ -15,5 +17,10 @@
  * The exit status: 0 an orderly end; 1 it could not start, or the listener broke.
  */
 int tm_worker_run(const struct tm_settings *settings, int listen_fd, struct tm_child *child);
+
+/* How much a worker of either kind does before another takes its place: requests_max, a tenth more
+ * or less, so that workers that started together do not end together; INT64_MAX, for no end, where
+ * it is 0. */
+int64_t tm_worker_share(int64_t requests_max);
 
 #endif
