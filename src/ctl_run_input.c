@@ -5,13 +5,12 @@
 #include "ctl_run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "ctl.h"
 #include "io/json.h"
 
@@ -91,16 +90,13 @@ static int check(struct tm_run_input *input)
 
 int tm_run_input_open(struct tm_run_input *input, const char *path, struct tm_run_screen *screen)
 {
-	/* a pipe that nobody writes to must not hold us up */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat about;
+	int fd = tm_file_open(path, &about);
 
 	*input = (struct tm_run_input){.screen = screen, .path = path, .end = INT64_MAX};
-	if (fd >= 0 && fstat(fd, &about) == 0 && !S_ISREG(about.st_mode)) {
-		(void)close(fd);
+	if (fd < 0 && (errno == EISDIR || errno == EINVAL))
 		return tm_run_say(screen, "%s: no regular file: what was done of it could not be "
 				  "found again; put the requests into a file", path);
-	}
 	if (fd >= 0)
 		input->file = fdopen(fd, "r");
 	if (!input->file) {
